@@ -1,0 +1,69 @@
+# `make demo` shows an order live, `make serve` starts the service, `make test` runs what CI runs.
+# Data lies in BROJOBS_DATA_DIR, /var/tmp/brojobs-<uid> unless set: a place that works for root and for anybody
+# (run as root, the embedded PostgreSQL is another user and could not enter a home directory).
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+SERVE_ARGS ?=
+PYTEST_ARGS ?= -n 2 --dist loadfile
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve sandbox test lint format pytest soak scenarios migrate replay docs lock
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv with everything pinned (does nothing when nothing changed)
+
+# Every package comes from the lock with its hash, the build backend too, so that installing runs nothing unpinned.
+$(STAMP): requirements-dev.lock pyproject.toml
+	@test -x $(BIN)/python || { echo "making .venv"; $(PYTHON) -m venv .venv; }
+	@echo "installing packages"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP) ## an order's life over HTTP on a real database, its replay, its invariants
+	@$(BIN)/brojobs demo
+
+serve: $(STAMP) ## the service, until Ctrl-C; SERVE_ARGS="--sandbox" for tokens and a clock of your own
+	@$(BIN)/brojobs serve $(SERVE_ARGS)
+
+sandbox: ## the service in sandbox mode
+	@$(MAKE) --no-print-directory serve SERVE_ARGS="--sandbox $(SERVE_ARGS)"
+
+migrate: $(STAMP) ## bring the database of BROJOBS_DATABASE_URL to this version
+	@$(BIN)/brojobs migrate
+
+replay: $(STAMP) ## the history of an order: make replay ORDER=<id>
+	@test -n "$(ORDER)" || { echo "which order? make replay ORDER=<id>" >&2; exit 2; }
+	@$(BIN)/brojobs replay $(ORDER)
+
+test: lint pytest ## linters, types, import layers, tests
+
+lint: $(STAMP) ## everything that reads the code without running it
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## tidy the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+pytest: $(STAMP) ## the tests alone; PYTEST_ARGS="tests/api -x" for some
+	$(BIN)/pytest -q $(PYTEST_ARGS)
+
+soak: $(STAMP) ## the randomised and concurrent tests at full size; takes long
+	BROJOBS_TEST_SOAK=1 $(BIN)/pytest -q -m slow $(PYTEST_ARGS)
+
+scenarios: $(STAMP) ## play the shared stories against a service of this checkout
+	$(BIN)/python scripts/play_scenarios.py
+
+docs: $(STAMP) ## write the pages that are made from code
+	$(BIN)/python scripts/make_docs.py
+
+lock: $(STAMP) ## pin the newest packages that pyproject.toml allows
+	$(BIN)/python scripts/lock.py
+	@$(MAKE) --no-print-directory setup

@@ -1,0 +1,1 @@
+"""The two aggregates, `Order` and `Dispute`: their events, state, questions and what time does to them."""

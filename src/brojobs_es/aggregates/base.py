@@ -1,0 +1,183 @@
+"""What the two aggregates share: who acts, why an event exists, words and files in events, and recording itself.
+
+Everything in this module that an event holds is storage format: names and meanings here are for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import copy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Final, Self
+from uuid import UUID
+
+from eventsourcing.domain import Aggregate, CanMutateAggregate
+from eventsourcing.utils import register_topic
+from pydantic import Field
+
+
+class Role(StrEnum):
+    """Who somebody is to an order. `TIME` is the actor of everything that a timer does."""
+
+    BUYER = "buyer"
+    SELLER = "seller"
+    MEDIATOR = "mediator"
+    AUDITOR = "auditor"
+    OPERATOR = "operator"
+    TIME = "time"
+
+    @property
+    def other(self) -> Role:
+        """The other party of an order."""
+        return {Role.BUYER: Role.SELLER, Role.SELLER: Role.BUYER}[self]
+
+
+PARTIES: Final = frozenset({Role.BUYER, Role.SELLER})
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A person in a role, or time (without an id)."""
+
+    role: Role
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why an event exists: who did what with which command. Timers have no command of their own."""
+
+    actor: Actor
+    command: str | None = None
+    command_id: UUID | None = None
+    correlation_id: UUID | None = None
+    on_behalf_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a person wrote, and whose words they are: the one type that can be sealed with that person's key."""
+
+    of: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """A file of the order as an event remembers it: `file_id` is the SHA-256 of its bytes in hex."""
+
+    file_id: str
+    name: Words
+    size: int
+    media_type: str
+
+
+BY_TIME: Final = Cause(Actor(Role.TIME))
+_UNSTAMPED_ID: Final = UUID(int=0)
+_UNSTAMPED_AT: Final = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event(CanMutateAggregate[UUID]):
+    """A fact. Decisions make it with its data alone; recording stamps the rest on a copy.
+
+    `timestamp` is when it was recorded, `effective_at` when it took effect: for a timer, its deadline.
+    """
+
+    TOPIC: ClassVar[str]
+    class_version: ClassVar[int] = 1
+
+    originator_id: UUID = _UNSTAMPED_ID
+    originator_version: int = 0
+    timestamp: Annotated[datetime, Field(alias="recorded_at")] = _UNSTAMPED_AT
+    effective_at: datetime = _UNSTAMPED_AT
+    cause: Cause = BY_TIME
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "TOPIC" in cls.__dict__:
+            register_topic(cls.TOPIC, cls)
+            EVENTS[cls.TOPIC] = cls
+
+    @property
+    def type(self) -> str:
+        """The public name, `Delivered`; the topic is the same name behind its stream's: `order:Delivered`."""
+        return self.TOPIC.partition(":")[2]
+
+    def stamped(self, **stamp: Any) -> Self:
+        """A copy of this fact with `originator_id`, `originator_version`, `timestamp`, `effective_at`, `cause` set."""
+        event = object.__new__(type(self))
+        event.__dict__.update(self.__dict__, **stamp)
+        return event
+
+    def apply(self, aggregate: Any) -> None:
+        """Hand the event to the aggregate's own assignment for it."""
+        aggregate.evolve(self)
+
+
+EVENTS: Final[dict[str, type[Event]]] = {}
+"""Every event that may stand in the log, by topic. Nothing else is ever resolved from a stored name."""
+
+STAMP_FIELDS: Final = frozenset({"originator_id", "originator_version", "timestamp", "effective_at", "cause"})
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When and why something is recorded."""
+
+    effective_at: datetime
+    recorded_at: datetime
+    cause: Cause = field(default=BY_TIME)
+
+
+def begin(fact: Event, stream_id: UUID, moment: Moment) -> Any:
+    """The aggregate that its first fact makes; the fact is its only pending event."""
+    event = fact.stamped(
+        originator_id=stream_id,
+        originator_version=1,
+        timestamp=moment.recorded_at,
+        effective_at=moment.effective_at,
+        cause=moment.cause,
+    )
+    aggregate: Any = event.mutate(None)
+    aggregate.pending_events.append(event)
+    return aggregate
+
+
+class Recording(Aggregate):
+    """An aggregate that applies facts as they are recorded and keeps them until they are collected."""
+
+    def record(self, fact: Event, moment: Moment) -> Event:
+        """Stamp a fact as the next of this stream, apply it, and keep it for the commit."""
+        event = fact.stamped(
+            originator_id=self.id,
+            originator_version=self.version + 1,
+            timestamp=moment.recorded_at,
+            effective_at=moment.effective_at,
+            cause=moment.cause,
+        )
+        event.mutate(self)
+        self.pending_events.append(event)
+        return event
+
+    def fork(self) -> Self:
+        """An independent copy without pending events; cheap, since all nested values are immutable."""
+        other = copy(self)
+        other._pending_events = []
+        return other
+
+    def evolve(self, event: Event) -> None:
+        """Assign what the event says; never judges, so that history stays readable."""
+        getattr(self, f"_on_{event.type}", _nothing)(event)
+
+    def collected(self) -> Iterator[Event]:
+        """The events recorded since loading, oldest first; the aggregate forgets them."""
+        for event in self.collect_events():
+            assert isinstance(event, Event)
+            yield event
+
+
+def _nothing(event: Event) -> None:
+    """Some facts change nothing that decisions look at."""

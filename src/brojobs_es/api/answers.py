@@ -1,0 +1,56 @@
+"""Answers to commands and questions: an order or a dispute as it stands afterwards, and what is possible now."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import Request
+from starlette.responses import JSONResponse, Response
+
+from brojobs_es.api import render, render_dispute
+from brojobs_es.api.http import Edge, versioned
+from brojobs_es.api.problems import refusal_facts
+from brojobs_es.application.access import Viewer
+from brojobs_es.application.explain import explain
+from brojobs_es.application.history import History
+from brojobs_es.application.service import Answer
+
+
+def order_answer(edge: Edge, answer: Answer, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """The order after a command, with what a dry run would have recorded."""
+    content = _with_dry_events(edge, answer, render.order(answer.history))
+    return versioned(content, status, {**_replayed(answer), **(headers or {})})
+
+
+def dispute_answer(edge: Edge, answer: Answer, *, opened: bool = False, dry_run: bool = False) -> Response:
+    """The dispute after a command; a new one is 201 with its address."""
+    assert answer.dispute_id is not None
+    content = _with_dry_events(edge, answer, render_dispute.dispute(answer.history, answer.dispute_id))
+    created = opened and not dry_run
+    location = {"Location": f"/v1/disputes/{answer.dispute_id}"} if created else {}
+    return versioned(content, 201 if created else 200, {**_replayed(answer), **location})
+
+
+def action_list(
+    edge: Edge, request: Request, history: History, viewer: Viewer, dispute_id: UUID | None = None
+) -> JSONResponse:
+    """The verdicts, in the reader's language, and whose turn it is."""
+    language = edge.language(request)
+    items = [
+        render.action(verdict, language, refusal_facts(verdict.refusal) if verdict.refusal else {})
+        for verdict in explain(history, viewer, dispute_id)
+    ]
+    return JSONResponse({"items": items, "turn": render.role_name(history.case.turn(history.now))})
+
+
+def _with_dry_events(edge: Edge, answer: Answer, content: dict[str, Any]) -> dict[str, Any]:
+    if answer.dry_run:
+        log = edge.runtime.logs.log_of(answer.history.order_id)
+        new = answer.history.entries[answer.first_new :]
+        content["events"] = [render.event(entry, answer.history.order_id, log) for entry in new]
+    return content
+
+
+def _replayed(answer: Answer) -> dict[str, str]:
+    return {"Idempotency-Replayed": "true"} if answer.replayed else {}

@@ -1,0 +1,102 @@
+"""The HTTP service: its routes, and the one place where errors become problem documents."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+import brojobs_es
+from brojobs_es.api import problems
+from brojobs_es.api.auth import Authenticator, Unauthenticated
+from brojobs_es.api.disputes import disputes
+from brojobs_es.api.files import BadUpload, FileStore, FileTooLarge
+from brojobs_es.api.http import BadRequest, Edge
+from brojobs_es.api.keys import DevelopmentKey, KeyRing, KeysUnavailable
+from brojobs_es.api.openapi import document
+from brojobs_es.api.operations import operations
+from brojobs_es.api.orders import orders
+from brojobs_es.api.sandbox import sandbox
+from brojobs_es.api.strict_json import BadJson
+from brojobs_es.application.access import NotFound
+from brojobs_es.application.records import StoreUnavailable
+from brojobs_es.bootstrap import Runtime
+from brojobs_es.clock import SandboxClock
+from brojobs_es.errors import Refusal
+
+_logger = logging.getLogger(__name__)
+
+Handler = Callable[[Request, Any], Awaitable[Response]]
+
+
+def create_app(runtime: Runtime) -> FastAPI:
+    """The application of a running deployment; with a sandbox clock it has the sandbox's routes and key."""
+    settings, clock = runtime.settings, runtime.clock
+    key = DevelopmentKey.in_folder(settings.data_dir) if isinstance(clock, SandboxClock) else None
+    ring = KeyRing(settings.jwks, key)
+    authenticator = Authenticator(ring, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
+    edge = Edge(runtime, authenticator, FileStore(settings.data_dir / "files", settings.max_file_bytes))
+    app = FastAPI(
+        title="BroJobs orders",
+        version=brojobs_es.__version__,
+        description="The life of an order: escrow, deadlines, revisions, cancellations and disputes.",
+        redirect_slashes=False,
+    )
+    app.include_router(orders(edge))
+    app.include_router(disputes(edge))
+    app.include_router(operations(edge))
+    if key is not None and isinstance(clock, SandboxClock):
+        app.include_router(sandbox(edge, key, clock))
+    for error, handler in _handlers(edge).items():
+        app.add_exception_handler(error, handler)
+    app.openapi = lambda: document(app)  # type: ignore[method-assign]
+    return app
+
+
+def _handlers(edge: Edge) -> dict[type[Exception], Handler]:
+    def nothing_more(_: Exception) -> dict[str, Any]:
+        return {}
+
+    def simple(code: str, facts: Callable[[Any], dict[str, Any]] = nothing_more) -> Handler:
+        async def handler(request: Request, error: Any) -> JSONResponse:
+            return problems.problem(code, edge.language(request), edge.base_url, **facts(error))
+
+        return handler
+
+    async def refusal(request: Request, error: Refusal) -> JSONResponse:
+        return problems.of_refusal(error, edge.language(request), edge.base_url)
+
+    async def invalid_body(request: Request, error: ValidationError) -> JSONResponse:
+        return problems.of_invalid_body(error, edge.language(request), edge.base_url)
+
+    async def unknown_path(request: Request, error: HTTPException) -> JSONResponse:
+        answer = problems.problem("not_found", edge.language(request), edge.base_url, status=error.status_code)
+        answer.headers.update(error.headers or {})
+        return answer
+
+    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+        _logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return problems.problem("try_again", edge.language(request), edge.base_url, status=500)
+
+    return {
+        Refusal: refusal,
+        NotFound: simple("not_found"),
+        FileNotFoundError: simple("not_found"),
+        Unauthenticated: simple("unauthenticated"),
+        KeysUnavailable: simple("try_again"),
+        StoreUnavailable: simple("try_again"),
+        FileTooLarge: simple("file_too_large", lambda e: {"facts": {"limit": e.limit}}),
+        BadUpload: simple("invalid_request", lambda e: {"errors": [{"loc": ["body"], "msg": e.message}]}),
+        BadJson: simple("invalid_request", lambda e: {"errors": [{"loc": ["body"], "msg": e.message}]}),
+        BadRequest: simple("invalid_request", lambda e: {"errors": [{"loc": [e.where], "msg": e.message}]}),
+        ValidationError: invalid_body,
+        RequestValidationError: simple("invalid_request", lambda e: {"errors": problems.shown_errors(e.errors())}),
+        HTTPException: unknown_path,
+        Exception: unexpected,
+    }

@@ -1,0 +1,80 @@
+"""Disputes over HTTP: the case, its thread, what is possible, and its commands."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from brojobs_es.aggregates.base import Role
+from brojobs_es.aggregates.commands import DISPUTE_COMMANDS
+from brojobs_es.aggregates.commands.situation import Command
+from brojobs_es.api import lists, render_dispute
+from brojobs_es.api.answers import action_list, dispute_answer
+from brojobs_es.api.http import Edge, past_instant, uuid_in_path, versioned
+from brojobs_es.api.openapi import command_docs
+from brojobs_es.application.access import NotFound, Viewer
+from brojobs_es.application.history import History
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def disputes(edge: Edge) -> APIRouter:
+    """The routes under /v1/disputes."""
+    router = APIRouter(prefix="/v1/disputes", tags=["disputes"])
+
+    async def now_or_then(request: Request) -> tuple[History, Viewer, UUID]:
+        caller = await edge.caller(request)
+        dispute_id = uuid_in_path(request.path_params["dispute_id"])
+        order_id = await edge.runtime.service.order_of_dispute(dispute_id)
+        history, viewer = await edge.runtime.service.see(order_id, caller)
+        at = past_instant(request, history.now)
+        past = history.at_instant(at) if at else history
+        if past is None or past.case.dispute_of(dispute_id) is None:
+            raise NotFound
+        return past, viewer, dispute_id
+
+    async def read(request: Request) -> Response:
+        """The dispute now, or as of an instant."""
+        history, _, dispute_id = await now_or_then(request)
+        return versioned(render_dispute.dispute(history, dispute_id))
+
+    async def thread(request: Request) -> Response:
+        """What was said in the dispute; private notes only for mediators and auditors."""
+        history, viewer, dispute_id = await now_or_then(request)
+        return lists.page(request, render_dispute.thread(history, dispute_id, viewer))
+
+    async def actions(request: Request) -> Response:
+        """Every command of the viewer's role on this dispute, with why and until when it is (not) possible."""
+        history, viewer, dispute_id = await now_or_then(request)
+        viewer.must_be(Role.BUYER, Role.SELLER, Role.MEDIATOR, Role.OPERATOR)
+        return action_list(edge, request, history, viewer, dispute_id)
+
+    for path, endpoint in (("", read), ("/thread", thread), ("/actions", actions)):
+        router.add_api_route("/{dispute_id}" + path, endpoint, methods=["GET"])
+    for command in DISPUTE_COMMANDS.values():
+        router.add_api_route(
+            f"/{{dispute_id}}/{command.name}",
+            _endpoint(edge, command),
+            methods=["POST"],
+            name=f"dispute-{command.name}",
+            summary=command.name,
+            description=command.summary,
+            openapi_extra=command_docs(command),
+        )
+    return router
+
+
+def _endpoint(edge: Edge, command: Command) -> Endpoint:
+    """The route of one command on a dispute; all of them are this."""
+
+    async def endpoint(request: Request) -> Response:
+        caller = await edge.caller(request)
+        dispute_id = uuid_in_path(request.path_params["dispute_id"])
+        ask = await edge.ask(request, caller)
+        order_id = await edge.runtime.service.order_of_dispute(dispute_id)
+        return dispute_answer(edge, await edge.runtime.service.execute(command, order_id, ask, dispute_id))
+
+    return endpoint

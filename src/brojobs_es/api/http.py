@@ -1,0 +1,172 @@
+"""What every route needs of a request and of an answer: caller, body, preconditions, language, ETag."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse
+
+from brojobs_es.aggregates.commands.bodies import parse_instant
+from brojobs_es.api import strict_json
+from brojobs_es.api.auth import Authenticator
+from brojobs_es.api.files import FileStore, FileTooLarge
+from brojobs_es.api.problems import language_of
+from brojobs_es.application.access import Caller, NotFound
+from brojobs_es.application.service import Ask
+from brojobs_es.bootstrap import Runtime
+
+DRAIN_BYTES: Final = 32 * 1024 * 1024
+"""How much of a body that is too large is read away, so that its sender gets to read the answer."""
+
+LIMIT_MAX: Final = 1000
+KEY_CHARS_MAX: Final = 255
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_ETAG: Final = re.compile(r'\s*(?:"([^"]*)"|(W/"[^"]*"|\*))\s*(?:,|$)')
+
+
+class BadRequest(Exception):
+    """A header or a query parameter that cannot be used: `where` and `message` go to the caller."""
+
+    def __init__(self, where: str, message: str) -> None:
+        super().__init__(message)
+        self.where = where
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What the routes stand on."""
+
+    runtime: Runtime
+    authenticator: Authenticator
+    files: FileStore
+
+    @property
+    def base_url(self) -> str:
+        return self.runtime.settings.base_url
+
+    def language(self, request: Request) -> str:
+        return language_of(request.headers.get("accept-language"), self.runtime.settings.language)
+
+    async def caller(self, request: Request) -> Caller:
+        """Raises Unauthenticated or KeysUnavailable."""
+        return await self.authenticator.caller(request.headers.get("authorization"))
+
+    async def ask(self, request: Request, caller: Caller) -> Ask:
+        """The command that a request is; a bad body is only reported when its turn to be judged has come."""
+        body = await read_body(request, self.runtime.settings.max_body_bytes)
+        return Ask(
+            caller=caller,
+            content=_content(body, self.runtime.settings.max_body_bytes),
+            key=idempotency_key(request),
+            if_match=_if_match(request.headers.get("if-match")),
+            dry_run=flag(request, "dry_run"),
+        )
+
+
+async def read_body(request: Request, limit: int) -> bytes | None:
+    """The body, or None if it is larger than `limit` bytes."""
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size <= limit:
+                chunks.append(chunk)
+            elif size > DRAIN_BYTES:
+                break
+    except ClientDisconnect:
+        raise BadRequest("body", "the connection ended in the middle of the body") from None
+    return b"".join(chunks) if size <= limit else None
+
+
+def _content(body: bytes | None, limit: int) -> Callable[[], object]:
+    def content() -> object:
+        if body is None:
+            raise FileTooLarge(limit)
+        return strict_json.parse(body) if body.strip() else {}
+
+    return content
+
+
+def idempotency_key(request: Request) -> str | None:
+    """The caller's key, if any; raises BadRequest for one that is empty, too long or not text."""
+    raw = request.headers.get("idempotency-key")
+    if raw is None:
+        return None
+    if not 1 <= len(raw) <= KEY_CHARS_MAX or not raw.isprintable():
+        raise BadRequest("Idempotency-Key", "1 to 255 printable characters are needed")
+    return raw
+
+
+def _if_match(header: str | None) -> frozenset[int] | None:
+    """The versions that a precondition allows; a tag that is no version of ours matches nothing."""
+    if header is None:
+        return None
+    versions, position = set(), 0
+    while position < len(header):
+        found = _ETAG.match(header, position)
+        if found is None:
+            return frozenset()
+        if found[2] == "*":
+            return None
+        if found[1] is not None and re.fullmatch(r"[1-9][0-9]{0,17}", found[1]):
+            versions.add(int(found[1]))
+        position = found.end()
+    return frozenset(versions)
+
+
+def flag(request: Request, name: str) -> bool:
+    """A query parameter that is true or false; absent is false."""
+    value = request.query_params.get(name, "false").lower()
+    if value not in {"true", "false"}:
+        raise BadRequest(name, "true or false")
+    return value == "true"
+
+
+def number(request: Request, name: str, least: int, most: int) -> int | None:
+    """A query parameter that is a whole number within bounds."""
+    value = request.query_params.get(name)
+    if value is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,18}", value) or not least <= int(value) <= most:
+        raise BadRequest(name, f"a whole number from {least} to {most}")
+    return int(value)
+
+
+def limit(request: Request, default: int) -> int:
+    """How many items a list shows at most."""
+    return number(request, "limit", 1, LIMIT_MAX) or default
+
+
+def past_instant(request: Request, now: datetime) -> datetime | None:
+    """`?at=`: an instant that is not in the future."""
+    value = request.query_params.get("at")
+    if value is None:
+        return None
+    try:
+        at = parse_instant(value.replace(" ", "+"))
+    except ValueError as error:
+        raise BadRequest("at", str(error)) from error
+    if at > now:
+        raise BadRequest("at", "this instant is in the future")
+    return at
+
+
+def uuid_in_path(text: str) -> UUID:
+    """An id in a path; what is no id is not there."""
+    if not _UUID.fullmatch(text):
+        raise NotFound
+    return UUID(text)
+
+
+def versioned(content: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> JSONResponse:
+    """An order or a dispute with its version as a strong ETag."""
+    etag = {"ETag": f'"{content["version"]}"'} if content.get("version") is not None else {}
+    return JSONResponse(content, status, {**etag, **(headers or {})})

@@ -1,0 +1,128 @@
+"""Lists with opaque cursors: orders, disputes, and the parts of one history."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from fastapi import Request
+from starlette.responses import JSONResponse, Response
+
+from brojobs_es.aggregates.order_parts import Status
+from brojobs_es.api import render, render_dispute
+from brojobs_es.api.http import LIMIT_MAX, BadRequest, Edge, flag, limit
+from brojobs_es.application.access import STAFF, Caller, Viewer
+from brojobs_es.application.history import History
+from brojobs_es.errors import Refusal
+from brojobs_es.store.lists import OrderFilter, find_orders
+
+DEFAULT_LIMIT: Final = 50
+CATCH_UP_SECONDS: Final = 5.0
+PARTY_NAMES: Final = ("buyer", "seller")
+T = TypeVar("T")
+
+
+def part(request: Request, items: Sequence[T]) -> tuple[Sequence[T], str | None]:
+    """A part of a list that is in memory, and the cursor of the next part."""
+    text = _read_cursor(request)
+    if text is not None and not text.isdecimal():
+        raise BadRequest("cursor", "this cursor is not one of ours")
+    start = int(text) if text else 0
+    end = start + limit(request, LIMIT_MAX)
+    return items[start:end], _cursor(str(end)) if end < len(items) else None
+
+
+def page(request: Request, items: Sequence[dict[str, Any]]) -> Response:
+    """A list that is in memory, a part at a time."""
+    shown, following = part(request, items)
+    return JSONResponse({"items": list(shown), "next": following})
+
+
+def events(edge: Edge, request: Request, history: History, viewer: Viewer) -> Response:
+    """The order's recorded events that this viewer may see."""
+    log = edge.runtime.logs.log_of(history.order_id)
+    sees_notes = any(role in render_dispute.SEES_NOTES for role in viewer.roles)
+    seen = [
+        entry
+        for entry in history.entries
+        if entry.position is not None and (sees_notes or entry.event.type != "MediatorNoteAdded")
+    ]
+    shown, following = part(request, seen)
+    return JSONResponse({"items": [render.event(entry, history.order_id, log) for entry in shown], "next": following})
+
+
+async def orders(edge: Edge, request: Request) -> Response:
+    """One's own orders, for staff all; every timer that is due has fired."""
+    caller = await edge.caller(request)
+    role = _one_of(request, "role", PARTY_NAMES)
+    wanted = OrderFilter(
+        person=caller.sub if role or not _is_staff(caller) else None,
+        as_party=tuple(name for name in PARTY_NAMES if name in caller.roles and role in (None, name)),
+        status=_one_of(request, "status", set(Status)),
+        overdue=flag(request, "overdue") if "overdue" in request.query_params else None,
+        now=edge.runtime.clock.now(),
+        before=_before(request),
+        limit=limit(request, DEFAULT_LIMIT),
+    )
+    await bring_up_to_date(edge)
+    found = await find_orders(edge.runtime.logs, wanted)
+    rows = found[: wanted.limit]
+    histories = await edge.runtime.service.histories([order_id for order_id, _ in rows])
+    more = len(found) > wanted.limit
+    following = _cursor(f"{rows[-1][1].isoformat()} {rows[-1][0]}") if more else None
+    return JSONResponse({"items": [render.order(history) for history in histories], "next": following})
+
+
+async def bring_up_to_date(edge: Edge) -> None:
+    """Let the tables show what has happened until now: the timers that are due, and the newest events."""
+    runtime = edge.runtime
+    while await runtime.scheduler.fire_due():
+        await _views_caught_up(edge)
+    await _views_caught_up(edge)
+
+
+async def _views_caught_up(edge: Edge) -> None:
+    for log in range(edge.runtime.logs.count):
+        await edge.runtime.projector.caught_up(log, await edge.runtime.logs.last_position(log), CATCH_UP_SECONDS)
+
+
+def _is_staff(caller: Caller) -> bool:
+    """Staff see all; somebody without any role sees nothing."""
+    if not caller.roles:
+        raise Refusal("forbidden")
+    return any(role in caller.roles for role in STAFF)
+
+
+def _one_of(request: Request, name: str, known: Collection[str]) -> str | None:
+    value = request.query_params.get(name)
+    if value is not None and value not in known:
+        raise BadRequest(name, f"one of {', '.join(sorted(known))}")
+    return value
+
+
+def _before(request: Request) -> tuple[datetime, UUID] | None:
+    text = _read_cursor(request)
+    if text is None:
+        return None
+    placed_at, _, order_id = text.partition(" ")
+    try:
+        return datetime.fromisoformat(placed_at), UUID(order_id)
+    except ValueError:
+        raise BadRequest("cursor", "this cursor is not one of ours") from None
+
+
+def _cursor(text: str) -> str:
+    return urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _read_cursor(request: Request) -> str | None:
+    cursor = request.query_params.get("cursor")
+    if cursor is None:
+        return None
+    try:
+        return urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode("ascii")
+    except ValueError:
+        raise BadRequest("cursor", "this cursor is not one of ours") from None

@@ -1,0 +1,89 @@
+"""Files of an order: uploaded until the chat is closed, stored by content, read by whoever reads the order."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from brojobs_es.aggregates.base import Role
+from brojobs_es.aggregates.commands.chatting import takes_files
+from brojobs_es.api.http import Edge, idempotency_key, uuid_in_path
+from brojobs_es.application.access import NotFound
+from brojobs_es.application.records import FileRow
+from brojobs_es.errors import Refusal
+
+UPLOAD_DOCS: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                    "required": ["file"],
+                }
+            }
+        },
+    }
+}
+
+
+def add_routes(router: APIRouter, edge: Edge) -> None:
+    """Uploading and downloading files of an order."""
+    service, logs = edge.runtime.service, edge.runtime.logs
+
+    async def upload(request: Request) -> Response:
+        """Upload one file, in the part `file`; commands refer to its `file_id`."""
+        history, viewer = await service.see(uuid_in_path(request.path_params["order_id"]), await edge.caller(request))
+        viewer.must_be(Role.BUYER, Role.SELLER)
+        idempotency_key(request)
+        if not takes_files(history.case.order, history.now):
+            raise Refusal("chat_closed")
+        stored = await edge.files.receive(request.headers.get("content-type"), request.stream())
+        row = FileRow(
+            order_id=history.order_id,
+            file_id=stored.sha256,
+            name=stored.name,
+            size=stored.size,
+            media_type=stored.media_type,
+            uploaded_by=viewer.id,
+            uploaded_at=history.now,
+        )
+        await logs.add_file(row)
+        (kept,) = await logs.files(history.order_id, [stored.sha256])
+        return JSONResponse(_shown(kept))
+
+    async def download(request: Request) -> Response:
+        """The bytes of a file."""
+        history, viewer = await service.see(uuid_in_path(request.path_params["order_id"]), await edge.caller(request))
+        viewer.must_be(Role.BUYER, Role.SELLER, Role.MEDIATOR, Role.AUDITOR)
+        rows = await logs.files(history.order_id, [request.path_params["file_id"]])
+        if not rows:
+            raise NotFound
+        row = rows[0]
+        headers = {
+            "Content-Length": str(row.size),
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(row.name, safe='')}",
+            "X-Content-Type-Options": "nosniff",
+            "ETag": f'"{row.file_id}"',
+        }
+        content = await edge.files.open_stream(row.file_id)
+        return StreamingResponse(content, headers=headers, media_type=row.media_type)
+
+    router.add_api_route(
+        "/{order_id}/files", upload, methods=["POST"], openapi_extra=UPLOAD_DOCS, summary="Upload a file"
+    )
+    router.add_api_route("/{order_id}/files/{file_id}", download, methods=["GET"], summary="Download a file")
+
+
+def _shown(row: FileRow) -> dict[str, Any]:
+    return {
+        "file_id": row.file_id,
+        "name": row.name,
+        "size": row.size,
+        "media_type": row.media_type,
+        "sha256": row.file_id,
+    }

@@ -1,0 +1,114 @@
+"""An order's history: its recorded events, what they make now, and what they made at a version or an instant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Self
+from uuid import UUID
+
+from brojobs_es.aggregates.base import Event
+from brojobs_es.application.records import NewEvent, RecordedEvent
+from brojobs_es.case import Case
+from brojobs_es.mapper import EventMapper
+
+_MAPPER = EventMapper()
+
+
+def decode(recorded: RecordedEvent) -> Event:
+    """The event of a stored row; raises MapperDeserialisationError."""
+    return _MAPPER.read(recorded.topic, recorded.state, recorded.stream_id, recorded.stream_version)
+
+
+def encode(event: Event) -> NewEvent:
+    """The event as the store takes it."""
+    stored = _MAPPER.to_stored_event(event)
+    return NewEvent(event.originator_id, event.originator_version, stored.topic, stored.state)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event and its position in its log; None while it is not recorded."""
+
+    event: Event
+    position: int | None
+
+
+@dataclass(slots=True)
+class History:
+    """Events of one order and its disputes in recorded order, and the case that they make.
+
+    `now` is the instant that the case is looked at: timers due by then have fired.
+    """
+
+    order_id: UUID
+    entries: list[Entry]
+    case: Case
+    now: datetime
+    _positions: dict[int, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, entries: Sequence[Entry], now: datetime) -> Self | None:
+        """None without any event."""
+        case = Case.of(entry.event for entry in entries)
+        return None if case is None else cls(case.order.id, list(entries), case, now)
+
+    @classmethod
+    def recorded(cls, rows: Iterable[RecordedEvent], now: datetime) -> Self | None:
+        """The history that is stored; `now` never lies before its last event."""
+        entries = [Entry(decode(row), row.position) for row in rows]
+        return cls.of(entries, max(now, entries[-1].event.timestamp)) if entries else None
+
+    def positions(self) -> set[int]:
+        """Where this order's events lie in its log."""
+        return {entry.position for entry in self.entries if entry.position is not None}
+
+    def position_of(self, version: int) -> int | None:
+        """The position of a version of the order's own stream."""
+        if not self._positions:
+            self._positions = {
+                entry.event.originator_version: entry.position
+                for entry in self.entries
+                if entry.position is not None and entry.event.originator_id == self.order_id
+            }
+        return self._positions.get(version)
+
+    def elapsed(self, now: datetime) -> History:
+        """The same history with every timer fired that is due; what that adds is in `case.new`, not recorded."""
+        now = max(now, self.now)
+        case = self.case.fork()
+        case.elapse(now)
+        return self.with_new(case, now)
+
+    def with_new(self, case: Case, now: datetime, positions: Sequence[int] | None = None) -> History:
+        """The history with the case's new events at its end, with their positions once they are recorded."""
+        places: Sequence[int | None] = positions if positions is not None else [None] * len(case.new)
+        added = [Entry(event, position) for event, position in zip(case.new, places, strict=True)]
+        return History(self.order_id, self.entries + added, case, now)
+
+    # -- the past
+
+    def at_instant(self, at: datetime) -> History | None:
+        """The history as it was at an instant, by what had taken effect then; None before the placing."""
+        past = History.of([entry for entry in self.entries if entry.event.effective_at <= at], at)
+        return past.elapsed(at) if past else None
+
+    def at_version(self, version: int) -> History | None:
+        """The history as recorded up to a version of the order; None if there is no such version."""
+        until = next(
+            (
+                index
+                for index, entry in enumerate(self.entries)
+                if entry.event.originator_id == self.order_id and entry.event.originator_version == version
+            ),
+            None,
+        )
+        return None if until is None else History.of(self.entries[: until + 1], self.entries[until].event.timestamp)
+
+    def at_versions(self, versions: Mapping[str, int], now: datetime) -> History:
+        """The history with each stream up to a version of it (streams by id), looked at at `now`."""
+        kept = [e for e in self.entries if e.event.originator_version <= versions.get(str(e.event.originator_id), 0)]
+        history = History.of(kept, now)
+        assert history is not None
+        return history

@@ -1,0 +1,77 @@
+"""Puts the parts of a deployment together: database, logs, views, service, scheduler."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+
+from brojobs_es.application.history import decode
+from brojobs_es.application.service import Service
+from brojobs_es.clock import Clock, MachineClock, SandboxClock
+from brojobs_es.projections import VIEWS
+from brojobs_es.settings import Settings, prepare_data_dir
+from brojobs_es.store import embedded
+from brojobs_es.store.log import Logs
+from brojobs_es.store.migrate import check, migrate
+from brojobs_es.store.projector import Projector
+from brojobs_es.terms import DEFAULT_TERMS
+from brojobs_es.worker import Scheduler
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """A running deployment, as the edges use it."""
+
+    settings: Settings
+    database_url: str
+    clock: Clock
+    logs: Logs
+    service: Service
+    projector: Projector
+    scheduler: Scheduler
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[str]:
+    """The URI of the deployment's database, ready for use.
+
+    A given database is checked, never changed; the embedded one is started and migrated here.
+    """
+    if settings.database_url is not None:
+        check(settings.database_url, settings.logs)
+        yield settings.database_url
+        return
+    prepare_data_dir(settings.data_dir)
+    with embedded.start(settings.data_dir) as server:
+        migrate(server.uri, settings.logs)
+        yield server.uri
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, database_url: str, *, sandbox: bool = False, background: bool = True
+) -> AsyncIterator[Runtime]:
+    """A deployment with its connections open and, unless `background` is false, its views and scheduler at work."""
+    clock: Clock = SandboxClock() if sandbox else MachineClock()
+    logs = Logs(database_url, settings.logs)
+    service = Service(logs, clock, replace(DEFAULT_TERMS, commission_bps=settings.commission_bps))
+    projector = Projector(database_url, settings.logs, VIEWS, decode)
+    scheduler = Scheduler(logs, service, clock)
+    async with contextlib.AsyncExitStack() as stack:
+        await logs.open()
+        stack.push_async_callback(logs.close)
+        await projector.open()
+        stack.push_async_callback(projector.close)
+        if background:
+            for work in (projector.run(), scheduler.run()):
+                stack.push_async_callback(_stop, asyncio.create_task(work))
+        yield Runtime(settings, database_url, clock, logs, service, projector, scheduler)
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

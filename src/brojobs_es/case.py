@@ -1,0 +1,160 @@
+"""A case: one order with its disputes, and the one way in which anything happens to it.
+
+A command is judged and decided, or a timer fires; each fact is recorded on its stream, and the policies add what
+follows from it, all for one commit. There is one judge: `refusal`; the list of possible actions asks it as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
+
+from brojobs_es.aggregates.base import BY_TIME, Cause, Event, Moment, Role, begin
+from brojobs_es.aggregates.commands.situation import Command, Situation
+from brojobs_es.aggregates.dispute import Dispute
+from brojobs_es.aggregates.dispute_events import DisputeEvent, DisputeOpened
+from brojobs_es.aggregates.order import Order
+from brojobs_es.aggregates.order_events import OrderPlaced
+from brojobs_es.aggregates.timers import Due, fire_of_dispute, fire_of_order, next_of_dispute, next_of_order
+from brojobs_es.errors import Refusal
+from brojobs_es.ids import dispute_id_for
+from brojobs_es.policies import POLICIES
+
+
+@dataclass(slots=True)
+class Case:
+    """An order and its disputes, the newest last. `new` are the events since loading, in recorded order."""
+
+    order: Order
+    disputes: tuple[Dispute, ...] = ()
+    new: list[Event] = field(default_factory=list)
+
+    # -- from history
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> Self | None:
+        """The case that these events make, both streams in recorded order; None without any."""
+        case: Self | None = None
+        for event in events:
+            if case is None:
+                order: Any = event.mutate(None)
+                case = cls(order)
+            else:
+                case.apply(event)
+        return case
+
+    def apply(self, event: Event) -> None:
+        """Add a recorded event."""
+        if isinstance(event, DisputeOpened):
+            dispute: Any = event.mutate(None)
+            self.disputes = (*self.disputes, dispute)
+        elif isinstance(event, DisputeEvent):
+            event.mutate(next(d for d in reversed(self.disputes) if d.id == event.originator_id))
+        else:
+            event.mutate(self.order)
+
+    def fork(self) -> Case:
+        """An independent copy to decide on; cheap."""
+        return Case(self.order.fork(), tuple(dispute.fork() for dispute in self.disputes))
+
+    @classmethod
+    def place(cls, fact: OrderPlaced, order_id: UUID, now: datetime, cause: Cause) -> Self:
+        """A new case."""
+        order: Order = begin(fact, order_id, Moment(now, now, cause))
+        return cls(order, new=list(order.collected()))
+
+    # -- questions
+
+    @property
+    def dispute(self) -> Dispute | None:
+        """The newest dispute."""
+        return self.disputes[-1] if self.disputes else None
+
+    def dispute_of(self, dispute_id: UUID) -> Dispute | None:
+        return next((dispute for dispute in self.disputes if dispute.id == dispute_id), None)
+
+    def next_timer(self) -> Due | None:
+        """The timer that wins next; of two at the same instant the order's."""
+        return self._next()[0]
+
+    def turn(self, now: datetime) -> Role | None:
+        """Who has to do something next."""
+        order, dispute = self.order, self.dispute
+        waiting = [
+            (proposal.expires_at, proposal.by.other)
+            for proposal in (order.deadline_proposal, order.settlement_proposal)
+            if proposal
+        ]
+        if order.request:
+            waiting.append((order.request.answer_by, Role.SELLER))
+        if order.pending_revision and "revision_answer" in order.timers:
+            waiting.append((order.timers["revision_answer"], Role.SELLER))
+        if waiting:
+            return min(waiting)[1]
+        if order.frozen and dispute:
+            return dispute.asked(now) or Role.MEDIATOR
+        return TURN_BY_STATUS.get(order.status)
+
+    # -- what happens
+
+    def elapse(self, now: datetime) -> None:
+        """Fire every timer that is due at `now`, in order, each with what follows from it."""
+        while True:
+            due, dispute = self._next()
+            if due is None or due.at > now:
+                return
+            facts = fire_of_order(self.order, due) if dispute is None else fire_of_dispute(dispute, due)
+            self._happen(facts, Moment(due.at, now, BY_TIME))
+
+    def refusal(self, command: Command, situation: Situation) -> Refusal | None:
+        """The one judgement: why this command is not possible, or None."""
+        return command.judge(situation)
+
+    def execute(self, command: Command, situation: Situation, cause: Cause) -> None:
+        """Record what the command decides and what follows from it; raises the Refusal that judging finds."""
+        refusal = self.refusal(command, situation)
+        if refusal is not None:
+            raise refusal
+        if not command.changes_nothing(situation):
+            self._happen(command.decide(situation), Moment(situation.now, situation.now, cause))
+
+    def _next(self) -> tuple[Due | None, Dispute | None]:
+        of_order = next_of_order(self.order)
+        dispute = self.dispute
+        of_dispute = next_of_dispute(dispute) if dispute is not None else None
+        if of_dispute is not None and (of_order is None or of_dispute.at < of_order.at):
+            return of_dispute, dispute
+        return of_order, None
+
+    def _happen(self, facts: Iterator[Event], moment: Moment) -> None:
+        """Record each fact, and right behind it what follows from it."""
+        for fact in facts:
+            event = self._record(fact, moment)
+            for policy in POLICIES:
+                self._happen(policy(event, self.order, self.dispute), moment)
+
+    def _record(self, fact: Event, moment: Moment) -> Event:
+        if isinstance(fact, DisputeOpened):
+            dispute: Dispute = begin(fact, dispute_id_for(self.order.id, fact.number), moment)
+            self.disputes = (*self.disputes, dispute)
+            (event,) = dispute.collected()
+        elif isinstance(fact, DisputeEvent):
+            assert self.dispute is not None
+            event = self.dispute.record(fact, moment)
+            self.dispute.collect_events()
+        else:
+            event = self.order.record(fact, moment)
+            self.order.collect_events()
+        self.new.append(event)
+        return event
+
+
+TURN_BY_STATUS = {
+    "awaiting_payment": Role.BUYER,
+    "in_progress": Role.SELLER,
+    "delivered": Role.BUYER,
+    "revision_requested": Role.SELLER,
+}

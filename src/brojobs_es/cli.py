@@ -1,0 +1,296 @@
+"""The command line `brojobs`. What went wrong with a setting or the database is one calm line and exit code 2."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from functools import partial
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Annotated, Final
+from uuid import UUID
+
+import psycopg
+import typer
+import uvloop
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from brojobs_es import bootstrap
+from brojobs_es.aggregates.base import Role
+from brojobs_es.aggregates.commands.bodies import parse_instant
+from brojobs_es.application.records import StoreUnavailable
+from brojobs_es.console.replaying import NothingToShow, recorded_history, up_to
+from brojobs_es.projections import VIEWS
+from brojobs_es.settings import DataFolderError, Settings, SettingsError, prepare_data_dir
+from brojobs_es.store import embedded
+from brojobs_es.store.embedded import EmbeddedPostgresError
+from brojobs_es.store.migrate import MigrationError
+from brojobs_es.store.migrate import migrate as migrate_database
+
+app = typer.Typer(
+    name="brojobs",
+    help="The life of an order as immutable events: escrow, deadlines, revisions, cancellations and disputes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ALL_VIEWS: Final = "all"
+_ROLES: Final = tuple(str(role) for role in Role if role is not Role.TIME)
+_out = Console(highlight=False)
+
+
+class Trouble(Exception):
+    """What the person at the terminal has to know; ends the program with code 2."""
+
+
+@contextlib.contextmanager
+def calmly() -> Iterator[None]:
+    """Turn what a deployment can get wrong into one line on standard error and exit code 2."""
+    try:
+        yield
+    except NothingToShow as nothing:
+        _say(str(nothing), code=1)
+    except psycopg.Error as error:
+        _say(f"the database cannot be used: {_first_line(error)}")
+    except StoreUnavailable as error:
+        _say(f"the database is not reached: {_first_line(error)}")
+    except (Trouble, SettingsError, DataFolderError, MigrationError, EmbeddedPostgresError, OSError) as error:
+        _say(str(error))
+
+
+def _say(message: str, code: int = 2) -> None:
+    typer.echo(f"brojobs: {message}", err=True)
+    raise typer.Exit(code)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _settings() -> Settings:
+    settings = Settings.from_environment()
+    from brojobs_es.console.serving import log_to_stderr
+
+    log_to_stderr(settings.log_level)
+    return settings
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return parse_instant(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(installed_version("brojobs-es"))
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Settings come from the environment, BROJOBS_…; each command says what else it takes."""
+
+
+# -- running
+
+
+@app.command()
+def serve(
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Hand out tokens and a clock to anybody. For trying things out, only.")
+    ] = False,
+    host: Annotated[str | None, typer.Option(help="Address to listen on, instead of BROJOBS_HOST.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port, instead of BROJOBS_PORT; 0 takes a free one.")
+    ] = None,
+    no_scheduler: Annotated[
+        bool, typer.Option("--no-scheduler", help="Leave due timers to `brojobs worker`, or to whoever looks.")
+    ] = False,
+) -> None:
+    """Run the HTTP service until Ctrl-C, on an embedded PostgreSQL unless BROJOBS_DATABASE_URL is set."""
+    from brojobs_es.console import serving
+
+    with calmly():
+        settings = _settings()
+        changed = {"host": host or settings.host, "port": settings.port if port is None else port}
+        try:
+            sock = serving.listening(changed["host"], changed["port"])
+        except OSError as error:
+            raise Trouble(
+                f"cannot listen on {changed['host']} port {changed['port']}: {os.strerror(error.errno or 0)}"
+            ) from None
+        with sock:
+            prepare_data_dir(settings.data_dir)  # files and the sandbox key lie there, whatever the database is
+            settings = settings.model_copy(update=changed | {"port": sock.getsockname()[1]})
+            with bootstrap.database(settings) as url:
+                ready = partial(_tell_where, settings, sandbox=sandbox)
+                uvloop.run(serving.serve(settings, url, sock, ready, sandbox=sandbox, scheduler=not no_scheduler))
+        _out.print("stopped")
+
+
+def _tell_where(settings: Settings, *, sandbox: bool) -> None:
+    kept = "the given PostgreSQL" if settings.database_url else f"{settings.data_dir}"
+    _out.print(f"brojobs serves {settings.base_url}" + (" as a sandbox" if sandbox else ""))
+    for path, what in (("/docs", "every call, to read and to try"), ("/healthz", "alive"), ("/readyz", "ready")):
+        _out.print(f"  {settings.base_url}{path}  {what}")
+    if sandbox:
+        _out.print(
+            "  anybody gets a token from POST /v1/sandbox/tokens and moves the clock: keep this machine's door shut"
+        )
+    _out.print(f"  data in {kept}; Ctrl-C stops")
+
+
+@app.command()
+def worker() -> None:
+    """Keep the views up to date and fire due timers, without HTTP. Any number may run at once."""
+    from brojobs_es.console import serving
+
+    with calmly():
+        settings = _settings()
+        with bootstrap.database(settings) as url:
+            uvloop.run(serving.work(settings, url, lambda: _out.print("the worker is at work; Ctrl-C stops")))
+        _out.print("stopped")
+
+
+# -- the database
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version, and say what that took. Safe to repeat, and from several places at once."""
+    with calmly():
+        settings = _settings()
+        if settings.database_url is not None:
+            applied = migrate_database(settings.database_url, settings.logs)
+        else:
+            prepare_data_dir(settings.data_dir)
+            with embedded.start(settings.data_dir) as server:
+                applied = migrate_database(server.uri, settings.logs)
+        for name in applied:
+            _out.print(f"applied {name}")
+        _out.print(f"{len(applied)} applied" if applied else "nothing to do: the database is at this version")
+
+
+@app.command()
+def rebuild(
+    view: Annotated[str, typer.Argument(help=f"One of {', '.join(v.name for v in VIEWS)}, or {ALL_VIEWS}.")],
+) -> None:
+    """Fold a view again from the first event. Readers see the old rows until the new ones are there."""
+    names = [each.name for each in VIEWS]
+    with calmly():
+        if view not in (*names, ALL_VIEWS):
+            raise Trouble(f"there is no view {view!r}; there are {', '.join(names)}, and {ALL_VIEWS} for all of them")
+        settings = _settings()
+        with bootstrap.database(settings) as url:
+            uvloop.run(_rebuild(settings, url, names if view == ALL_VIEWS else [view]))
+
+
+async def _rebuild(settings: Settings, url: str, names: list[str]) -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    async with bootstrap.running(settings, url, background=False) as runtime:
+        for name in names:
+            began = time.monotonic()
+            with Progress(*columns, console=_out, transient=True, disable=not _out.is_terminal) as progress:
+                bars = [progress.add_task(f"{name}, log {log}", total=None) for log in range(settings.logs)]
+                taken = await runtime.projector.rebuild(
+                    name, lambda log, done, last: progress.update(bars[log], completed=done, total=last)
+                )
+            seconds = time.monotonic() - began
+            rate = f"{taken / seconds:,.0f} events/s" if taken else "nothing to fold"
+            _out.print(f"{name}: {taken} events in {seconds:.2f} s, {rate}")
+
+
+# -- looking
+
+
+@app.command()
+def replay(
+    order_id: Annotated[UUID, typer.Argument(help="The id of the order, or of one of its disputes.")],
+    lang: Annotated[str | None, typer.Option(help="fr or en; BROJOBS_LANGUAGE unless said.")] = None,
+    at: Annotated[
+        datetime | None, typer.Option(parser=_instant, help="Only what had taken effect then: 2026-03-01T12:00:00Z.")
+    ] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="Only what was recorded up to this version.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of a timeline.")] = False,
+) -> None:
+    """Tell an order's whole history from its events: who, when, and where order, chat and money stood after each.
+
+    Reads with the rights of the auditor and fires no timer.
+    """
+    with calmly():
+        if at is not None and version is not None:
+            raise Trouble("either --at or --version, not both")
+        settings = _settings()
+        language = lang or settings.language
+        if language not in {"fr", "en"}:
+            raise Trouble(f"--lang is fr or en, not {language}")
+        with bootstrap.database(settings) as url:
+            history, log = recorded_history(url, settings.logs, order_id, language)
+        shown = up_to(history, language, at=at, version=version)
+    if as_json:
+        from brojobs_es.console.document import document
+
+        json.dump(document(shown, log, language), sys.stdout, ensure_ascii=False, indent=2)
+        sys.stdout.write("\n")
+    else:
+        from brojobs_es.console.timeline import timeline
+
+        _out.print(timeline(shown, language))
+
+
+# -- trying out
+
+
+@app.command()
+def token(
+    sub: Annotated[str, typer.Argument(help="The user's id, 1 to 255 characters.")],
+    roles: Annotated[list[str], typer.Argument(help=f"Some of {', '.join(_ROLES)}.")],
+) -> None:
+    """Print a sandbox token for a user, signed with the development key of the data folder."""
+    from brojobs_es.api.keys import DevelopmentKey
+
+    with calmly():
+        if unknown := [role for role in roles if role not in _ROLES]:
+            raise Trouble(f"{unknown[0]!r} is not a role; roles are {', '.join(_ROLES)}")
+        if not 1 <= len(sub) <= 255:
+            raise Trouble("a user id has 1 to 255 characters")
+        folder = prepare_data_dir(_settings().data_dir)
+        typer.echo(DevelopmentKey.in_folder(folder).mint(sub, roles))
+
+
+@app.command()
+def demo(
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Keep the data here; without it, it goes away with the demo.")
+    ] = None,
+    lang: Annotated[str | None, typer.Option(help="fr or en; BROJOBS_LANGUAGE unless said.")] = None,
+) -> None:
+    """Play an order's life over HTTP on a database of its own, replay it from its events, and check what must hold."""
+    from brojobs_es.console import demo as stage
+
+    with calmly():
+        settings = _settings()
+        language = lang or settings.language
+        if language not in {"fr", "en"}:
+            raise Trouble(f"--lang is fr or en, not {language}")
+        held = stage.play(_out, language, data_dir)
+    raise typer.Exit(0 if held else 1)
+
+
+if __name__ == "__main__":
+    app()

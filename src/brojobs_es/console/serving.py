@@ -1,0 +1,90 @@
+"""Starts the service or the worker in one event loop, and stops them in order when asked to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import uvicorn
+
+from brojobs_es import bootstrap
+from brojobs_es.api.app import create_app
+from brojobs_es.settings import Settings
+
+GRACE_SECONDS: Final = 2
+"""How long answers under way may take once the service was asked to stop; streams end then."""
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class Server(uvicorn.Server):
+    """uvicorn, except that a signal ends `serve` and nothing else: what surrounds it then closes in order."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """The same handlers, without sending the signal again afterwards, which would end the process at once."""
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens there; OSError where somebody else does. Port 0 takes a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048)
+
+
+async def serve(
+    settings: Settings,
+    database_url: str,
+    sock: socket.socket,
+    ready: Callable[[], None],
+    *,
+    sandbox: bool,
+    scheduler: bool,
+) -> None:
+    """Answer requests until SIGINT or SIGTERM; `ready` is called once requests are taken."""
+    async with bootstrap.running(settings, database_url, sandbox=sandbox) as runtime:
+        runtime.scheduler.running = scheduler
+        config = uvicorn.Config(
+            create_app(runtime),
+            http="httptools",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        await Server(config, ready).serve([sock])
+
+
+async def work(settings: Settings, database_url: str, ready: Callable[[], None]) -> None:
+    """Keep the views up to date and fire timers until SIGINT or SIGTERM."""
+    stop = asyncio.Event()
+    for number in _SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with bootstrap.running(settings, database_url):
+        ready()
+        await stop.wait()
+
+
+def log_to_stderr(level: str) -> None:
+    """Every library's lines, one format, on standard error; standard output stays for what was asked for."""
+    logging.basicConfig(
+        level=level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S%z"
+    )
+    logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -1,0 +1,24 @@
+"""A refusal: the one way in which the domain says no. Clients switch on its `code`, which never changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass
+class Refusal(Exception):
+    """Why a command is not possible, and when or by what it would be.
+
+    `facts` are the typed values that the sentence for people may name (`limit`, `status`, `amount`, …).
+    """
+
+    code: str
+    available_from: datetime | None = None
+    available_until: datetime | None = None
+    unlocked_by: tuple[str, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.code

@@ -1,0 +1,48 @@
+"""A view is a fold, used twice: over one order up to an instant, and by the runner into a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol, TypeVar
+
+from brojobs_es.aggregates.base import Event
+
+S = TypeVar("S")
+
+
+class View(Protocol[S]):
+    """One view: the table `views.<name>` has a row an order, with the fold's state and the columns."""
+
+    @property
+    def name(self) -> str:
+        """The name of the view and of its table."""
+        ...
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """Each column with its SQL type."""
+        ...
+
+    def fold(self, state: S | None, event: Event) -> S | None:
+        """The state after one more event; pure."""
+        ...
+
+    def row(self, state: S) -> dict[str, object]:
+        """The values of `columns`."""
+        ...
+
+    def dump(self, state: S) -> str:
+        """The state as JSON text."""
+        ...
+
+    def load(self, text: str) -> S:
+        """The state that `dump` wrote."""
+        ...
+
+
+def folded(view: View[S], events: Iterable[Event]) -> S | None:
+    """The view of one order after these events."""
+    state: S | None = None
+    for event in events:
+        state = view.fold(state, event)
+    return state

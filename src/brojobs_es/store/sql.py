@@ -1,0 +1,122 @@
+"""The SQL of the logs, by name. A log is a schema `log_0`, `log_1`, …; numbers are our own, all values are parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+VERSION_GAP: Final = "VG001"
+"""SQLSTATE of the trigger that refuses versions that don't follow each other."""
+
+STATEMENT_MAX: Final = 500
+"""Events in one INSERT; more are spread over several statements of one transaction."""
+
+_COLUMNS: Final = "position, order_id, stream_id, stream_version, topic, state, recorded_at"
+_KEY_COLUMNS: Final = "caller, key, request_digest, order_id, answer"
+_REFUSAL_COLUMNS: Final = "order_id, actor_id, actor_role, command, code, command_id, at"
+
+
+def schema(log: int) -> str:
+    """The schema of a log."""
+    return f"log_{log:d}"
+
+
+def channel(log: int) -> str:
+    """The channel on which a log announces its last position after a commit."""
+    return f"brojobs_{schema(log)}"
+
+
+def insert_events(log: int) -> str:
+    """Five arrays of equal length: order, stream, version, topic, state; returns the positions in that order."""
+    return f"""
+        INSERT INTO {schema(log)}.events (order_id, stream_id, stream_version, topic, state)
+        SELECT e.order_id, e.stream_id, e.stream_version, e.topic, e.state
+        FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::text[], %s::bytea[])
+            WITH ORDINALITY AS e (order_id, stream_id, stream_version, topic, state, n)
+        ORDER BY e.n
+        RETURNING position
+    """
+
+
+def insert_key(log: int) -> str:
+    """One idempotency record: caller, key, digest, order, answer."""
+    return f"INSERT INTO {schema(log)}.idempotency ({_KEY_COLUMNS}) VALUES (%s, %s, %s, %s, %s)"
+
+
+def insert_events_and_key(log: int) -> str:
+    """Both in one statement, which is a transaction by itself: nothing waits for the client inside of it."""
+    return f"WITH stored AS ({insert_events(log)}), kept AS ({insert_key(log)}) SELECT position FROM stored ORDER BY 1"
+
+
+def select_key(logs: Iterable[int]) -> str:
+    """The record of a caller's key over several logs, the oldest first."""
+    one = "SELECT {columns}, recorded_at FROM {schema}.idempotency WHERE caller = %(caller)s AND key = %(key)s"
+    union = " UNION ALL ".join(one.format(columns=_KEY_COLUMNS, schema=schema(log)) for log in logs)
+    return f"SELECT {_KEY_COLUMNS} FROM ({union}) found ORDER BY recorded_at LIMIT 1"
+
+
+def select_same(log: int) -> str:
+    """Positions of stored events that equal the given ones (streams, versions, topics, states), in order."""
+    return f"""
+        SELECT s.position
+        FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::bytea[]) AS e (stream_id, stream_version, topic, state)
+        JOIN {schema(log)}.events s USING (stream_id, stream_version, topic, state)
+        ORDER BY s.position
+    """
+
+
+def select_order(log: int) -> str:
+    """One order's events after a position."""
+    return f"""
+        SELECT {_COLUMNS} FROM {schema(log)}.events WHERE order_id = %s AND position > %s ORDER BY position
+    """
+
+
+def select_orders(log: int) -> str:
+    """All events of some orders."""
+    return f"SELECT {_COLUMNS} FROM {schema(log)}.events WHERE order_id = ANY(%s) ORDER BY position"
+
+
+def select_after(log: int) -> str:
+    """Events after a position, at most so many."""
+    return f"SELECT {_COLUMNS} FROM {schema(log)}.events WHERE position > %s ORDER BY position LIMIT %s"
+
+
+def select_last_position(log: int) -> str:
+    """The newest position, 0 for none."""
+    return f"SELECT coalesce(max(position), 0) FROM {schema(log)}.events"
+
+
+def select_order_of_stream(log: int) -> str:
+    """The order of a stream."""
+    return f"SELECT order_id FROM {schema(log)}.events WHERE stream_id = %s LIMIT 1"
+
+
+def insert_file(log: int) -> str:
+    """One file; a row comes back only where it is new."""
+    return f"""
+        INSERT INTO {schema(log)}.files (order_id, file_id, name, size, media_type, uploaded_by, uploaded_at)
+        VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING 1
+    """
+
+
+def select_files(log: int) -> str:
+    """An order's files; `file_ids` NULL means all."""
+    return f"""
+        SELECT order_id, file_id, name, size, media_type, uploaded_by, uploaded_at FROM {schema(log)}.files
+        WHERE order_id = %(order_id)s
+            AND (%(file_ids)s::text[] IS NULL OR file_id = ANY(%(file_ids)s::text[]))
+        ORDER BY uploaded_at, file_id
+    """
+
+
+def insert_refusal(log: int) -> str:
+    """One refused command."""
+    return f"INSERT INTO {schema(log)}.refusals ({_REFUSAL_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s)"
+
+
+def select_refusals(log: int) -> str:
+    """Refused commands after a number, at most so many."""
+    return f"""
+        SELECT number, {_REFUSAL_COLUMNS} FROM {schema(log)}.refusals WHERE number > %s ORDER BY number LIMIT %s
+    """

@@ -1,0 +1,97 @@
+"""Databases for tests: real PostgreSQL, made fresh, dropped afterwards.
+
+`BROJOBS_TEST_DATABASE_URL` names a server (as a superuser) to use instead of the embedded one; `BROJOBS_LOGS` the number
+of logs.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+
+from brojobs_es.store import embedded
+from brojobs_es.store.migrate import migrate
+
+
+@pytest.fixture(scope="session")
+def log_count() -> int:
+    """How many logs the databases of this run have."""
+    return int(os.environ.get("BROJOBS_LOGS", "1"))
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URI of a superuser on a running server."""
+    given = os.environ.get("BROJOBS_TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    folder = Path(tempfile.mkdtemp(prefix="brojobs-test-", dir="/var/tmp"))  # its parents are open to the server's user
+    folder.chmod(0o755)
+    try:
+        with embedded.start(folder) as server:
+            yield server.uri
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def empty_database(postgres_server: str) -> Iterator[Callable[[], str]]:
+    """Makes an empty database, never migrated, and returns its URI."""
+    with _databases(postgres_server, "template0") as make:
+        yield make
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres_server: str, empty_database: Callable[[], str], log_count: int) -> Iterator[Callable[[], str]]:
+    """Makes a fresh migrated database and returns its URI; quick, as it is copied from one that nobody uses."""
+    template = empty_database()
+    migrate(template, log_count)
+    with _databases(postgres_server, urlsplit(template).path.removeprefix("/")) as make:
+        yield make
+
+
+@pytest.fixture(scope="session")
+def database_url(new_database: Callable[[], str]) -> str:
+    """A migrated database that the tests of this run share."""
+    return new_database()
+
+
+@pytest.fixture
+def clean_logs(new_database: Callable[[], str]) -> str:
+    """A migrated database for one test alone."""
+    return new_database()
+
+
+class _databases:  # noqa: N801  (used like a function)
+    """Makes databases from a template, and drops them at the end."""
+
+    def __init__(self, server: str, template: str) -> None:
+        self._server = server
+        self._template = template
+        self._made: list[str] = []
+
+    def __enter__(self) -> Callable[[], str]:
+        return self._make
+
+    def __exit__(self, *_: object) -> None:
+        if "BROJOBS_TEST_DATABASE_URL" not in os.environ:
+            return  # the whole server goes
+        with psycopg.connect(self._server, autocommit=True) as connection:
+            for name in self._made:
+                connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+    def _make(self) -> str:
+        name = f"test_{secrets.token_hex(6)}"
+        with psycopg.connect(self._server, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{self._template}"'.encode())
+        self._made.append(name)
+        return urlunsplit(urlsplit(self._server)._replace(path=f"/{name}"))

@@ -1,0 +1,57 @@
+"""Small makers of what the tests of the store write again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from uuid import UUID, uuid4
+
+import psycopg
+
+from brojobs_es.store.log import Append, IdempotencyRecord, Logs, NewEvent
+
+
+def events(stream_id: UUID, first: int = 1, count: int = 1, state: bytes = b"{}") -> tuple[NewEvent, ...]:
+    """`count` events of a stream from version `first` on."""
+    return tuple(NewEvent(stream_id, first + n, "Toy", state) for n in range(count))
+
+
+def append(order_id: UUID | None = None, first: int = 1, count: int = 1, state: bytes = b"{}") -> Append:
+    """An append to an order's own stream."""
+    order = order_id or uuid4()
+    return Append(order, events(order, first, count, state))
+
+
+def kept(order_id: UUID, key: str = "key", answer: bytes = b"answer") -> IdempotencyRecord:
+    """A record for the caller `bob`."""
+    return IdempotencyRecord("bob", key, b"digest", order_id, answer)
+
+
+@contextlib.asynccontextmanager
+async def opened(url: str, logs: int = 1, patience_seconds: float = 5.0) -> AsyncIterator[Logs]:
+    """Logs that are closed afterwards."""
+    made = Logs(url, logs, patience_seconds=patience_seconds)
+    await made.open()
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+def kill_backends(url: str, where: str = "true") -> int:
+    """Terminate the database's other connections (those for which the condition over pg_stat_activity holds)."""
+    query = f"""
+        SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND ({where})
+    """
+    with psycopg.connect(url, autocommit=True) as connection:
+        row = connection.execute(query.encode()).fetchone()
+    return row[0] if row else 0
+
+
+async def eventually(condition: Callable[[], bool], timeout_seconds: float = 10.0) -> None:
+    """Wait until the condition holds; fails when the time is up."""
+    async with asyncio.timeout(timeout_seconds):
+        while not condition():
+            await asyncio.sleep(0.01)

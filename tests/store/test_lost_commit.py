@@ -1,0 +1,115 @@
+"""The connection dies around a commit. Whatever happened to the commit, the caller gets the truth."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from brojobs_es.store.connections import conninfo
+from brojobs_es.store.log import Append, Logs, StoreUnavailable, VersionConflict
+from tests.store.helpers import append, events, kept, kill_backends, opened
+from tests.store.proxy import Cut, Proxy
+
+EVERY_CUT = pytest.mark.parametrize("cut", list(Cut))
+
+
+@pytest.fixture
+async def proxy(clean_logs: str) -> AsyncIterator[Proxy]:
+    async with Proxy(clean_logs).running() as running:
+        yield running
+
+
+@pytest.fixture
+async def logs(proxy: Proxy, log_count: int) -> AsyncIterator[Logs]:
+    async with opened(proxy.url, log_count) as made:
+        yield made
+
+
+@EVERY_CUT
+@pytest.mark.parametrize("count", [1, 3, 700])
+async def test_a_lost_acknowledgement_is_no_conflict(logs: Logs, proxy: Proxy, cut: Cut, count: int) -> None:
+    """The command succeeded, or is made to; its events are there once, and their positions are answered."""
+    order = uuid4()
+    marker = f"marked {order}".encode()
+    proxy.cut_next(cut, marker)
+    positions = await logs.append(Append(order, events(order, count=count, state=marker), kept(order, str(order))))
+    assert proxy.cuts == 1
+    assert [event.position for event in await logs.load(order)] == positions
+    assert len(positions) == count
+    assert await logs.find_key("bob", str(order)) == kept(order, str(order))
+
+
+@EVERY_CUT
+async def test_an_answer_without_events_survives_too(logs: Logs, proxy: Proxy, cut: Cut) -> None:
+    """The record alone tells that the command was ours."""
+    order = uuid4()
+    proxy.cut_next(cut, str(order).encode())
+    assert await logs.append(Append(order, (), kept(order, str(order)))) == []
+    assert await logs.find_key("bob", str(order)) == kept(order, str(order))
+
+
+async def test_somebody_elses_event_is_still_a_conflict(logs: Logs, proxy: Proxy, clean_logs: str) -> None:
+    """A try that never arrived, while another takes the version: the loser learns of a conflict, not of a success."""
+    order = uuid4()
+    proxy.cut_next(Cut.BEFORE_SENDING, b"mine")
+    mine = asyncio.create_task(logs.append(append(order, state=b"mine")))
+    with psycopg.connect(conninfo(clean_logs, "brojobs_writer")) as other:
+        other.execute(
+            f"INSERT INTO log_{logs.log_of(order)}.events (order_id, stream_id, stream_version, topic, state) "
+            "VALUES (%s, %s, 1, 'Toy', 'theirs')".encode(),  # type: ignore[arg-type]
+            (order, order),
+        )
+    with pytest.raises(VersionConflict):
+        await mine
+    assert [event.state for event in await logs.load(order)] == [b"theirs"]
+
+
+async def test_what_cannot_be_known_is_not_guessed(clean_logs: str, log_count: int) -> None:
+    """The network goes for good around the commit: the answer is neither success nor conflict."""
+    order = uuid4()
+    async with Proxy(clean_logs).running() as proxy:
+        logs = Logs(proxy.url, log_count, patience_seconds=0.5)
+        await logs.open()
+        proxy.cut_next(Cut.BEFORE_ANSWER, b"marked")
+        trying = asyncio.create_task(logs.append(append(order, state=b"marked")))
+        while proxy.cuts == 0:
+            await asyncio.sleep(0)
+    try:
+        with pytest.raises(StoreUnavailable):
+            await trying
+    finally:
+        await logs.close()
+
+
+async def test_random_cuts_and_kills_under_load(logs: Logs, proxy: Proxy, clean_logs: str) -> None:
+    """Eight writers, each with its own orders, while connections are cut and backends killed: every answer is true."""
+    answered: dict[UUID, list[int]] = {}
+    finished = asyncio.Event()
+
+    async def write(number: int) -> None:
+        for n in range(25):
+            order = uuid4()
+            answered[order] = await logs.append(append(order, count=2, state=f"{number} {n}".encode()))
+
+    async def trouble() -> None:
+        dice = random.Random(7)
+        while not finished.is_set():
+            proxy.cut_next(dice.choice(list(Cut)), b"INSERT INTO")
+            await asyncio.sleep(0.02)
+            if dice.random() < 0.2:
+                await asyncio.to_thread(kill_backends, clean_logs, "application_name = 'brojobs_writer'")
+
+    troubling = asyncio.create_task(trouble())
+    try:
+        await asyncio.gather(*(write(number) for number in range(8)))
+    finally:
+        finished.set()
+        await troubling
+    assert proxy.cuts > 3
+    stored = await logs.load_many(list(answered))
+    assert {order: [event.position for event in history] for order, history in stored.items()} == answered
