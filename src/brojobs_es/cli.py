@@ -7,24 +7,25 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 import psycopg
 import typer
 import uvloop
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from brojobs_es import bootstrap
 from brojobs_es.aggregates.base import Role
 from brojobs_es.aggregates.commands.bodies import parse_instant
 from brojobs_es.application.records import StoreUnavailable
+from brojobs_es.console.logs import log_to_stderr
 from brojobs_es.console.replaying import NothingToShow, recorded_history, up_to
 from brojobs_es.projections import VIEWS
 from brojobs_es.settings import DataFolderError, Settings, SettingsError, prepare_data_dir
@@ -45,6 +46,7 @@ app = typer.Typer(
 
 ALL_VIEWS: Final = "all"
 _ROLES: Final = tuple(str(role) for role in Role if role is not Role.TIME)
+Lang = Annotated[Literal["fr", "en"] | None, typer.Option(help="Language, instead of BROJOBS_LANGUAGE.")]
 _out = Console(highlight=False)
 
 
@@ -78,8 +80,6 @@ def _first_line(error: Exception) -> str:
 
 def _settings() -> Settings:
     settings = Settings.from_environment()
-    from brojobs_es.console.serving import log_to_stderr
-
     log_to_stderr(settings.log_level)
     return settings
 
@@ -127,16 +127,14 @@ def serve(
 
     with calmly():
         settings = _settings()
-        changed = {"host": host or settings.host, "port": settings.port if port is None else port}
+        host, port = host or settings.host, settings.port if port is None else port
         try:
-            sock = serving.listening(changed["host"], changed["port"])
+            sock = serving.listening(host, port)
         except OSError as error:
-            raise Trouble(
-                f"cannot listen on {changed['host']} port {changed['port']}: {os.strerror(error.errno or 0)}"
-            ) from None
+            raise Trouble(f"cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}") from None
         with sock:
             prepare_data_dir(settings.data_dir)  # files and the sandbox key lie there, whatever the database is
-            settings = settings.model_copy(update=changed | {"port": sock.getsockname()[1]})
+            settings = settings.model_copy(update={"host": host, "port": sock.getsockname()[1]})
             with bootstrap.database(settings) as url:
                 ready = partial(_tell_where, settings, sandbox=sandbox)
                 uvloop.run(serving.serve(settings, url, sock, ready, sandbox=sandbox, scheduler=not no_scheduler))
@@ -145,14 +143,14 @@ def serve(
 
 def _tell_where(settings: Settings, *, sandbox: bool) -> None:
     kept = "the given PostgreSQL" if settings.database_url else f"{settings.data_dir}"
-    _out.print(f"brojobs serves {settings.base_url}" + (" as a sandbox" if sandbox else ""))
+    typer.echo(f"brojobs serves {settings.base_url}" + (" as a sandbox" if sandbox else ""))
     for path, what in (("/docs", "every call, to read and to try"), ("/healthz", "alive"), ("/readyz", "ready")):
-        _out.print(f"  {settings.base_url}{path}  {what}")
+        typer.echo(f"  {settings.base_url}{path}  {what}")
     if sandbox:
         _out.print(
             "  anybody gets a token from POST /v1/sandbox/tokens and moves the clock: keep this machine's door shut"
         )
-    _out.print(f"  data in {kept}; Ctrl-C stops")
+    typer.echo(f"  data in {kept}; Ctrl-C stops")
 
 
 @app.command()
@@ -206,13 +204,15 @@ async def _rebuild(settings: Settings, url: str, names: list[str]) -> None:
         for name in names:
             began = time.monotonic()
             with Progress(*columns, console=_out, transient=True, disable=not _out.is_terminal) as progress:
-                bars = [progress.add_task(f"{name}, log {log}", total=None) for log in range(settings.logs)]
-                taken = await runtime.projector.rebuild(
-                    name, lambda log, done, last: progress.update(bars[log], completed=done, total=last)
-                )
+                bars = {log: progress.add_task(f"{name}, log {log}", total=None) for log in range(settings.logs)}
+                taken = await runtime.projector.rebuild(name, partial(_show_progress, progress, bars))
             seconds = time.monotonic() - began
-            rate = f"{taken / seconds:,.0f} events/s" if taken else "nothing to fold"
-            _out.print(f"{name}: {taken} events in {seconds:.2f} s, {rate}")
+            rate = f", {taken / seconds:,.0f} rows/s" if taken else ""
+            _out.print(f"{name}: {taken} events folded in {seconds:.2f} s{rate}")
+
+
+def _show_progress(progress: Progress, bars: Mapping[int, TaskID], log: int, done: int, last: int) -> None:
+    progress.update(bars[log], completed=done, total=last)
 
 
 # -- looking
@@ -221,7 +221,7 @@ async def _rebuild(settings: Settings, url: str, names: list[str]) -> None:
 @app.command()
 def replay(
     order_id: Annotated[UUID, typer.Argument(help="The id of the order, or of one of its disputes.")],
-    lang: Annotated[str | None, typer.Option(help="fr or en; BROJOBS_LANGUAGE unless said.")] = None,
+    lang: Lang = None,
     at: Annotated[
         datetime | None, typer.Option(parser=_instant, help="Only what had taken effect then: 2026-03-01T12:00:00Z.")
     ] = None,
@@ -237,8 +237,6 @@ def replay(
             raise Trouble("either --at or --version, not both")
         settings = _settings()
         language = lang or settings.language
-        if language not in {"fr", "en"}:
-            raise Trouble(f"--lang is fr or en, not {language}")
         with bootstrap.database(settings) as url:
             history, log = recorded_history(url, settings.logs, order_id, language)
         shown = up_to(history, language, at=at, version=version)
@@ -278,7 +276,7 @@ def demo(
     data_dir: Annotated[
         Path | None, typer.Option(help="Keep the data here; without it, it goes away with the demo.")
     ] = None,
-    lang: Annotated[str | None, typer.Option(help="fr or en; BROJOBS_LANGUAGE unless said.")] = None,
+    lang: Lang = None,
 ) -> None:
     """Play an order's life over HTTP on a database of its own, replay it from its events, and check what must hold."""
     from brojobs_es.console import demo as stage
@@ -286,9 +284,7 @@ def demo(
     with calmly():
         settings = _settings()
         language = lang or settings.language
-        if language not in {"fr", "en"}:
-            raise Trouble(f"--lang is fr or en, not {language}")
-        held = stage.play(_out, language, data_dir)
+        held = stage.play(_out, language, data_dir, settings.logs)
     raise typer.Exit(0 if held else 1)
 
 

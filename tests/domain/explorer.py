@@ -93,9 +93,10 @@ def abstraction(case: Case, now: datetime, *, fine: bool = False) -> Hashable:
 class Exploration:
     """All nodes and edges from a freshly placed order on; `limit` bounds the nodes that are expanded."""
 
-    def __init__(self, *, limit: int, fine: bool = False, terms: Terms = TERMS) -> None:
+    def __init__(self, *, limit: int, without: frozenset[str] = frozenset(), fine: bool = False) -> None:
         self.fine = fine
-        start = kit.placed(terms=terms)
+        self.without = without
+        start = kit.placed(terms=TERMS)
         self.nodes: list[Node] = []
         self.index: dict[Hashable, int] = {}
         self.edge_count = 0
@@ -129,6 +130,8 @@ class Exploration:
     def _commands(self, node: Node) -> Iterator[tuple[str, str, Case, datetime]]:
         story = Story(node.case, node.now)
         for name in names(node.case):
+            if name in self.without:
+                continue
             command = command_of(name)
             for role in command.by:
                 for label, body in bodies(story, str(role), name):

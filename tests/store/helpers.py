@@ -12,15 +12,19 @@ import psycopg
 from brojobs_es.store.log import Append, IdempotencyRecord, Logs, NewEvent
 
 
-def events(stream_id: UUID, first: int = 1, count: int = 1, state: bytes = b"{}") -> tuple[NewEvent, ...]:
+def events(
+    stream_id: UUID, first: int = 1, count: int = 1, state: bytes = b"{}", topic: str = "Toy"
+) -> tuple[NewEvent, ...]:
     """`count` events of a stream from version `first` on."""
-    return tuple(NewEvent(stream_id, first + n, "Toy", state) for n in range(count))
+    return tuple(NewEvent(stream_id, first + n, topic, state) for n in range(count))
 
 
-def append(order_id: UUID | None = None, first: int = 1, count: int = 1, state: bytes = b"{}") -> Append:
+def append(
+    order_id: UUID | None = None, first: int = 1, count: int = 1, state: bytes = b"{}", topic: str = "Toy"
+) -> Append:
     """An append to an order's own stream."""
     order = order_id or uuid4()
-    return Append(order, events(order, first, count, state))
+    return Append(order, events(order, first, count, state, topic))
 
 
 def kept(order_id: UUID, key: str = "key", answer: bytes = b"answer") -> IdempotencyRecord:

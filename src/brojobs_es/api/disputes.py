@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from brojobs_es.aggregates.base import Role
 from brojobs_es.aggregates.commands import DISPUTE_COMMANDS
@@ -15,6 +15,7 @@ from brojobs_es.api import lists, render_dispute
 from brojobs_es.api.answers import action_list, dispute_answer
 from brojobs_es.api.http import Edge, past_instant, uuid_in_path, versioned
 from brojobs_es.api.openapi import command_docs
+from brojobs_es.api.overview import overview
 from brojobs_es.application.access import NotFound, Viewer
 from brojobs_es.application.history import History
 
@@ -36,6 +37,10 @@ def disputes(edge: Edge) -> APIRouter:
             raise NotFound
         return past, viewer, dispute_id
 
+    async def list_disputes(request: Request) -> Response:
+        """The docket: the oldest promise first, closed ones last."""
+        return await lists.disputes(edge, request)
+
     async def read(request: Request) -> Response:
         """The dispute now, or as of an instant."""
         history, _, dispute_id = await now_or_then(request)
@@ -52,7 +57,14 @@ def disputes(edge: Edge) -> APIRouter:
         viewer.must_be(Role.BUYER, Role.SELLER, Role.MEDIATOR, Role.OPERATOR)
         return action_list(edge, request, history, viewer, dispute_id)
 
-    for path, endpoint in (("", read), ("/thread", thread), ("/actions", actions)):
+    async def on_one_page(request: Request) -> Response:
+        """The case on one page, for whoever has to decide it."""
+        history, viewer, dispute_id = await now_or_then(request)
+        viewer.must_be(Role.MEDIATOR, Role.AUDITOR, Role.OPERATOR)
+        return JSONResponse(overview(history, dispute_id))
+
+    router.add_api_route("", list_disputes, methods=["GET"], summary="List disputes")
+    for path, endpoint in (("", read), ("/thread", thread), ("/actions", actions), ("/overview", on_one_page)):
         router.add_api_route("/{dispute_id}" + path, endpoint, methods=["GET"])
     for command in DISPUTE_COMMANDS.values():
         router.add_api_route(

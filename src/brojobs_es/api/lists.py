@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -17,10 +18,12 @@ from brojobs_es.api.http import LIMIT_MAX, BadRequest, Edge, flag, limit
 from brojobs_es.application.access import STAFF, Caller, Viewer
 from brojobs_es.application.history import History
 from brojobs_es.errors import Refusal
-from brojobs_es.store.lists import OrderFilter, find_orders
+from brojobs_es.store.lists import DisputeFilter, OrderFilter, find_disputes, find_orders
 
 DEFAULT_LIMIT: Final = 50
 CATCH_UP_SECONDS: Final = 5.0
+DOCKET_STATUSES: Final = ("open", "unassigned", "under_review", "overdue", "closed")
+USER_ID_CHARS_MAX: Final = 255
 PARTY_NAMES: Final = ("buyer", "seller")
 T = TypeVar("T")
 
@@ -76,6 +79,31 @@ async def orders(edge: Edge, request: Request) -> Response:
     return JSONResponse({"items": [render.order(history) for history in histories], "next": following})
 
 
+async def disputes(edge: Edge, request: Request) -> Response:
+    """The docket, for mediators, auditors and operators; `assigned_to=me` are one's own."""
+    caller = await edge.caller(request)
+    if not _is_staff(caller):
+        raise Refusal("forbidden")
+    assigned_to = request.query_params.get("assigned_to")
+    if assigned_to is not None and (not 1 <= len(assigned_to) <= USER_ID_CHARS_MAX or "\x00" in assigned_to):
+        raise BadRequest("assigned_to", "a user id, or me")
+    status = _one_of(request, "status", DOCKET_STATUSES)
+    wanted = DisputeFilter(
+        status="open" if status == "unassigned" else status,
+        assigned_to=caller.sub if assigned_to == "me" else assigned_to,
+        now=edge.runtime.clock.now(),
+        after=_after(request),
+        limit=limit(request, DEFAULT_LIMIT),
+    )
+    await bring_up_to_date(edge)
+    found = await find_disputes(edge.runtime.logs, wanted)
+    rows = found[: wanted.limit]
+    histories = {h.order_id: h for h in await edge.runtime.service.histories([row[0] for row in rows])}
+    following = _cursor(f"{rows[-1][2]} {rows[-1][1]}") if len(found) > wanted.limit else None
+    items = [render_dispute.dispute(histories[order_id], dispute_id) for order_id, dispute_id, _ in rows]
+    return JSONResponse({"items": items, "next": following})
+
+
 async def bring_up_to_date(edge: Edge) -> None:
     """Let the tables show what has happened until now: the timers that are due, and the newest events."""
     runtime = edge.runtime
@@ -111,6 +139,20 @@ def _before(request: Request) -> tuple[datetime, UUID] | None:
     try:
         return datetime.fromisoformat(placed_at), UUID(order_id)
     except ValueError:
+        raise BadRequest("cursor", "this cursor is not one of ours") from None
+
+
+def _after(request: Request) -> tuple[Decimal, UUID] | None:
+    text = _read_cursor(request)
+    if text is None:
+        return None
+    rank, _, dispute_id = text.partition(" ")
+    try:
+        made = Decimal(rank)
+        if not made.is_finite():
+            raise ValueError(rank)
+        return made, UUID(dispute_id)
+    except (ValueError, ArithmeticError):
         raise BadRequest("cursor", "this cursor is not one of ours") from None
 
 

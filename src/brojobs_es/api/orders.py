@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from brojobs_es.aggregates.base import Role
 from brojobs_es.aggregates.commands import ORDER_COMMANDS
 from brojobs_es.aggregates.commands.situation import Command
-from brojobs_es.api import lists, render, uploads
-from brojobs_es.api.answers import action_list, dispute_answer, order_answer
-from brojobs_es.api.http import BadRequest, Edge, number, past_instant, uuid_in_path, versioned
+from brojobs_es.api import lists, uploads
+from brojobs_es.api.answers import dispute_answer, order_answer
+from brojobs_es.api.http import Edge, uuid_in_path
 from brojobs_es.api.openapi import command_docs, place_docs
-from brojobs_es.application.access import NotFound, Viewer
-from brojobs_es.application.history import History
+from brojobs_es.api.order_views import add_views
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -24,7 +22,7 @@ def orders(edge: Edge) -> APIRouter:
     """The routes under /v1/orders."""
     router = APIRouter(prefix="/v1/orders", tags=["orders"])
     _add_collection(router, edge)
-    _add_views(router, edge)
+    add_views(router, edge)
     uploads.add_routes(router, edge)
     for command in ORDER_COMMANDS.values():
         router.add_api_route(
@@ -54,51 +52,6 @@ def _add_collection(router: APIRouter, edge: Edge) -> None:
 
     router.add_api_route("", place, methods=["POST"], status_code=201, openapi_extra=place_docs(), summary="Place")
     router.add_api_route("", list_orders, methods=["GET"], summary="List orders")
-
-
-def _add_views(router: APIRouter, edge: Edge) -> None:
-    async def now_or_then(request: Request) -> tuple[History, Viewer]:
-        order_id, caller = uuid_in_path(request.path_params["order_id"]), await edge.caller(request)
-        history, viewer = await edge.runtime.service.see(order_id, caller)
-        at = past_instant(request, history.now)
-        past = history.at_instant(at) if at else history
-        if past is None:
-            raise NotFound
-        return past, viewer
-
-    async def read(request: Request) -> Response:
-        """The order now, as of a recorded version, or as of an instant."""
-        history, _ = await now_or_then(request)
-        version = number(request, "version", 1, 10**9)
-        if version is not None and "at" in request.query_params:
-            raise BadRequest("version", "either a version or an instant")
-        past = history if version is None else history.at_version(version)
-        if past is None:
-            raise NotFound
-        return versioned(render.order(past))
-
-    async def actions(request: Request) -> Response:
-        """Every command of the viewer's role, with why and until when it is (not) possible."""
-        history, viewer = await now_or_then(request)
-        viewer.must_be(Role.BUYER, Role.SELLER, Role.MEDIATOR, Role.OPERATOR)
-        return action_list(edge, request, history, viewer)
-
-    async def chat(request: Request) -> Response:
-        """The chat lock and the messages."""
-        return JSONResponse(render.chat((await now_or_then(request))[0]))
-
-    async def escrow(request: Request) -> Response:
-        """The double-entry ledger of the order."""
-        return JSONResponse(render.escrow((await now_or_then(request))[0]))
-
-    async def events(request: Request) -> Response:
-        """The order's events and its disputes', in recorded order."""
-        history, viewer = await now_or_then(request)
-        return lists.events(edge, request, history, viewer)
-
-    views = {"": read, "/actions": actions, "/chat": chat, "/escrow": escrow, "/events": events}
-    for path, endpoint in views.items():
-        router.add_api_route("/{order_id}" + path, endpoint, methods=["GET"])
 
 
 def _endpoint(edge: Edge, command: Command) -> Endpoint:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
@@ -15,6 +16,7 @@ from brojobs_es.application.access import NotFound
 from brojobs_es.application.records import FileRow
 from brojobs_es.errors import Refusal
 
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 UPLOAD_DOCS: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -37,9 +39,10 @@ def add_routes(router: APIRouter, edge: Edge) -> None:
 
     async def upload(request: Request) -> Response:
         """Upload one file, in the part `file`; commands refer to its `file_id`."""
-        history, viewer = await service.see(uuid_in_path(request.path_params["order_id"]), await edge.caller(request))
+        caller = await edge.caller(request)
+        history, viewer = await service.see(uuid_in_path(request.path_params["order_id"]), caller)
         viewer.must_be(Role.BUYER, Role.SELLER)
-        idempotency_key(request)
+        key = idempotency_key(request)
         if not takes_files(history.case.order, history.now):
             raise Refusal("chat_closed")
         stored = await edge.files.receive(request.headers.get("content-type"), request.stream())
@@ -53,14 +56,16 @@ def add_routes(router: APIRouter, edge: Edge) -> None:
             uploaded_at=history.now,
         )
         await logs.add_file(row)
+        again = key is not None and await service.used_before(caller, key, history.order_id, f"file {stored.sha256}")
         (kept,) = await logs.files(history.order_id, [stored.sha256])
-        return JSONResponse(_shown(kept))
+        return JSONResponse(_shown(kept), headers={"Idempotency-Replayed": "true"} if again else None)
 
     async def download(request: Request) -> Response:
         """The bytes of a file."""
         history, viewer = await service.see(uuid_in_path(request.path_params["order_id"]), await edge.caller(request))
         viewer.must_be(Role.BUYER, Role.SELLER, Role.MEDIATOR, Role.AUDITOR)
-        rows = await logs.files(history.order_id, [request.path_params["file_id"]])
+        file_id = request.path_params["file_id"]
+        rows = await logs.files(history.order_id, [file_id]) if _SHA256.fullmatch(file_id) else []
         if not rows:
             raise NotFound
         row = rows[0]

@@ -274,6 +274,20 @@ class Service:
         target = _target(command, history.case, dispute_id) if command else None
         return Answer(history, viewer, len(history.entries), replayed=True, dispute_id=target)
 
+    async def used_before(self, caller: Caller, key: str, order_id: UUID, content: str) -> bool:
+        """Bind a key to something without events (an upload); whether it already was. Another content is refused."""
+        digest = sha256(canonical({"target": str(order_id), "content": content})).digest()
+        record = IdempotencyRecord(caller.sub, key, digest, order_id, b"{}")
+        kept = await self._log.find_key(caller.sub, key)
+        if kept is None:
+            try:
+                await self._log.append(Append(order_id, (), record))
+            except KeyTaken as taken:
+                kept = taken.record
+        if kept is not None and kept.request_digest != digest:
+            raise Refusal("idempotency_key_reused")
+        return kept is not None
+
     async def _keep_refusal(self, order_id: UUID, cause: Cause, refusal: Refusal, now: datetime) -> None:
         actor = cause.actor
         await self._log.add_refusal(

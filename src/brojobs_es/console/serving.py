@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -80,11 +79,3 @@ async def work(settings: Settings, database_url: str, ready: Callable[[], None])
     async with bootstrap.running(settings, database_url):
         ready()
         await stop.wait()
-
-
-def log_to_stderr(level: str) -> None:
-    """Every library's lines, one format, on standard error; standard output stays for what was asked for."""
-    logging.basicConfig(
-        level=level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S%z"
-    )
-    logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))

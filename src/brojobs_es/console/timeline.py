@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
 from rich.rule import Rule
-from rich.table import Table
 from rich.text import Text
 
 from brojobs_es.aggregates.base import Actor, Event
 from brojobs_es.aggregates.commands.chatting import ChatLock
 from brojobs_es.application.history import History
+from brojobs_es.console.hanging import Hanging
 from brojobs_es.console.steps import Step, steps_of
 from brojobs_es.console.words import TIMERS, label
 from brojobs_es.language import format_money, format_span, quoted, word
@@ -42,7 +42,7 @@ def timeline(shown: Shown, lang: str) -> RenderableType:
             if before is not None:
                 parts.append(Text())
             parts.append(_when_and_who(step.entry.event, lang))
-        parts.append(_what(step, before, width, lang))
+        parts.extend(_what(step, before, width, lang))
         before = step
     return Group(*parts, Text(), Rule(style="dim"), *_end(shown.history, steps[-1], lang))
 
@@ -62,8 +62,7 @@ def moment(instant: datetime) -> str:
 
 def _head(shown: Shown, lang: str) -> Iterator[RenderableType]:
     order = shown.history.case.order
-    title = Text.assemble((label("order", lang), "bold"), f" {order.id}")
-    yield title
+    yield Text.assemble((label("order", lang), "bold"), f" {order.id}")
     words = quoted(order.title.text, lang) or ""
     price = format_money(order.price.amount, order.price.currency, lang)
     yield Text(f"{words} · {label('price', lang)} {price}")
@@ -98,19 +97,16 @@ def _who(actor: Actor, lang: str) -> str:
     return f"{role} {printable(actor.id)}" if actor.id else role
 
 
-def _what(step: Step, before: Step | None, width: int, lang: str) -> RenderableType:
+def _what(step: Step, before: Step | None, width: int, lang: str) -> Iterator[RenderableType]:
     """The sentence beside the event's position; below it what then stood, with what changed in bold."""
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(no_wrap=True, min_width=width + 2, justify="right")
-    grid.add_column(overflow="fold")
-    grid.add_row(Text(_place(step), "dim"), Text(step.told(lang)))
+    indent = width + 3
+    yield Hanging(Text(f"  {_place(step):>{width}}", "dim"), Text(step.told(lang)), indent)
     stood = Text()
     was = _standing(before, lang) if before is not None else ("", "", "")
     for index, (now, then) in enumerate(zip(_standing(step, lang), was, strict=True)):
         stood.append(" · " if index else "", "dim")
         stood.append(now, "bold green" if now != then else "dim")
-    grid.add_row("", stood)
-    return grid
+    yield Hanging(Text(), stood, indent)
 
 
 def _standing(step: Step, lang: str) -> tuple[str, str, str]:
@@ -125,10 +121,15 @@ def chat_words(lock: ChatLock, lang: str) -> str:
     return label(kind, lang) + reason
 
 
+def until_words(lock: ChatLock, lang: str) -> str:
+    """When the chat closes, where that is known."""
+    return f", {label('until', lang)} {moment(lock.until)}" if lock.until is not None else ""
+
+
 def money_words(ledger: Ledger, lang: str) -> str:
     """Held, refunded, released, commission: each that is not nothing."""
     totals = ((name, getattr(ledger, name)) for name in _TOTALS)
-    found = [f"{label(name, lang)} {format_money(sum_, ledger.currency, lang)}" for name, sum_ in totals if sum_]
+    found = [_sum(name, amount, ledger.currency, lang) for name, amount in totals if amount]
     return ", ".join(found) or label("nothing_held", lang)
 
 
@@ -140,17 +141,15 @@ def _end(history: History, last: Step, lang: str) -> Iterator[RenderableType]:
     state = word("status", str(last.status), lang)
     if order.ending is not None:
         state += f" ({word('ending', str(order.ending), lang)})"
-    chat = chat_words(last.chat, lang)
-    if last.chat.until is not None:
-        chat += f", {label('until', lang)} {moment(last.chat.until)}"
-    rows = [("state", state), ("chat", chat), ("money", money_words(last.money, lang))]
+    rows = [
+        ("state", state),
+        ("chat", chat_words(last.chat, lang) + until_words(last.chat, lang)),
+        ("money", money_words(last.money, lang)),
+    ]
     rows += [("accounts", account_words(last.money, lang)), ("next", _next(history, lang))]
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True, style="bold")
-    grid.add_column(overflow="fold")
+    width = max(len(label(name, lang)) for name, _ in rows) + 2
     for name, told in rows:
-        grid.add_row(label(name, lang), Text(told))
-    yield grid
+        yield Hanging(Text(label(name, lang), "bold"), Text(told), width)
 
 
 def account_words(ledger: Ledger, lang: str) -> str:
@@ -158,7 +157,12 @@ def account_words(ledger: Ledger, lang: str) -> str:
     shown = [(str(account), ledger.balance(account)) for account in Account]
     total = sum(balance for _, balance in shown)
     shown.append(("zero", total))
-    return ", ".join(f"{label(name, lang)} {format_money(sum_, ledger.currency, lang)}" for name, sum_ in shown)
+    return ", ".join(_sum(name, amount, ledger.currency, lang) for name, amount in shown)
+
+
+def _sum(name: str, amount_minor: int, currency: str, lang: str) -> str:
+    """A labelled amount that no line end divides."""
+    return f"{label(name, lang)} {format_money(amount_minor, currency, lang)}".replace(" ", "\u00a0")
 
 
 def _next(history: History, lang: str) -> str:

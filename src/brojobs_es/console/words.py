@@ -63,6 +63,9 @@ LABELS: Final[Mapping[str, Text]] = {
     "not_yet": Text("La commande n’était pas encore passée au {point}.", "The order was not yet placed at {point}."),
     "no_version": Text("La commande n’a pas de version {point} ; la dernière est {last}.",
                        "The order has no version {point}; the last one is {last}."),
+    "later": Text("{span} plus tard, le {instant}", "{span} later, {instant}"),
+    "overdue": Text("délai dépassé", "overdue"),
+    "replayed": Text("déjà répondu, rien de nouveau", "answered before, nothing new"),
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -42,6 +43,42 @@ async def find_orders(logs: Logs, wanted: OrderFilter) -> list[tuple[UUID, datet
         ORDER BY placed_at DESC, order_id DESC LIMIT %(limit)s
     """  # only fixed words are put together; every value is a parameter
     return [(row[0], row[1]) for row in await _rows(logs, query, values)]
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeFilter:
+    """Which disputes: by status (or `overdue`, whose promise is broken at an instant), by mediator."""
+
+    status: str | None
+    assigned_to: str | None
+    now: datetime
+    after: tuple[Decimal, UUID] | None
+    limit: int
+
+
+async def find_disputes(logs: Logs, wanted: DisputeFilter) -> list[tuple[UUID, UUID, Decimal]]:
+    """Order, dispute and rank: open ones by promise, the oldest first, then closed ones, the newest first."""
+    conditions, values = ["TRUE"], {"limit": wanted.limit + 1, "now": wanted.now, "status": wanted.status}
+    if wanted.status == "overdue":
+        conditions.append("status <> 'closed' AND promise_at <= %(now)s")
+    elif wanted.status is not None:
+        conditions.append("status = %(status)s")
+    if wanted.assigned_to is not None:
+        conditions.append("mediator_id = %(mediator)s")
+        values["mediator"] = wanted.assigned_to
+    if wanted.after is not None:
+        conditions.append("(rank, dispute_id) > (%(rank)s, %(dispute_id)s)")
+        values |= {"rank": wanted.after[0], "dispute_id": wanted.after[1]}
+    query = f"""
+        SELECT order_id, dispute_id, rank FROM (
+            SELECT docket.order_id, d.*, CASE WHEN d.status = 'closed'
+                THEN 1e12 - extract(epoch FROM d.closed_at) ELSE extract(epoch FROM d.promise_at) END AS rank
+            FROM views.docket, jsonb_to_recordset(docket.disputes) AS d (
+                dispute_id uuid, status text, promise_at timestamptz, mediator_id text, closed_at timestamptz)
+        ) AS listed
+        WHERE {" AND ".join(conditions)} ORDER BY rank, dispute_id LIMIT %(limit)s
+    """  # only fixed words are put together; every value is a parameter
+    return [(row[0], row[1], row[2]) for row in await _rows(logs, query, values)]
 
 
 async def _rows(logs: Logs, query: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
