@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -21,8 +20,9 @@ from brojobs_es.aggregates.order import Order
 from brojobs_es.aggregates.order_parts import Delivery, Proposal, Revision
 from brojobs_es.application.explain import Verdict
 from brojobs_es.application.history import Entry, History
+from brojobs_es.digests import event_digest
 from brojobs_es.language import detail
-from brojobs_es.mapper import canonical, data_of, state_of
+from brojobs_es.mapper import data_of, state_of
 from brojobs_es.projections.escrow import EscrowView, Ledger
 from brojobs_es.projections.view import View, folded
 from brojobs_es.terms import Terms
@@ -251,16 +251,18 @@ def escrow(history: History) -> Json:
 
 
 def event(entry: Entry, order_id: UUID, log: int) -> Json:
-    """One event of the log; position and cursor are null for events that a dry run would record."""
+    """One event of the log; position, cursor and digest are null for events that a dry run would record."""
     it = entry.event
-    data = data_of(state_of(it))
-    shown = {
+    return {
+        "log": log,
+        "position": entry.position,
+        "cursor": f"{log}-{entry.position}" if entry.position is not None else None,
         "order_id": str(order_id),
         "stream_id": str(it.originator_id),
         "stream_version": it.originator_version,
         "type": it.type,
         "type_version": it.class_version,
-        "data": data,
+        "data": data_of(state_of(it)),
         "actor": {"role": str(it.cause.actor.role), "id": it.cause.actor.id},
         "on_behalf_of": it.cause.on_behalf_of,
         "command": it.cause.command,
@@ -268,10 +270,23 @@ def event(entry: Entry, order_id: UUID, log: int) -> Json:
         "correlation_id": _optional_id(it.cause.correlation_id),
         "effective_at": instant(it.effective_at),
         "recorded_at": instant(it.timestamp),
+        "digest": _digest(entry, order_id, log),
     }
-    digest = sha256(canonical(shown)).hexdigest()
-    cursor = f"{log}-{entry.position}" if entry.position is not None else None
-    return {"log": log, "position": entry.position, "cursor": cursor, **shown, "digest": digest}
+
+
+def _digest(entry: Entry, order_id: UUID, log: int) -> str | None:
+    if entry.position is None or entry.state is None:
+        return None
+    event = entry.event
+    return event_digest(
+        log=log,
+        position=entry.position,
+        order_id=order_id,
+        stream_id=event.originator_id,
+        stream_version=event.originator_version,
+        topic=event.TOPIC,
+        state=entry.state,
+    ).hex()
 
 
 def _optional_id(value: UUID | None) -> str | None:

@@ -29,10 +29,11 @@ def encode(event: Event) -> NewEvent:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An event and its position in its log; None while it is not recorded."""
+    """An event, its position in its log and its stored state; None while it is not recorded."""
 
     event: Event
     position: int | None
+    state: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ class History:
     @classmethod
     def recorded(cls, rows: Iterable[RecordedEvent], now: datetime) -> Self | None:
         """The history that is stored; `now` never lies before its last event."""
-        entries = [Entry(decode(row), row.position) for row in rows]
+        entries = [Entry(decode(row), row.position, row.state) for row in rows]
         return cls.of(entries, max(now, entries[-1].event.timestamp)) if entries else None
 
     def positions(self) -> set[int]:
@@ -81,10 +82,15 @@ class History:
         case.elapse(now)
         return self.with_new(case, now)
 
-    def with_new(self, case: Case, now: datetime, positions: Sequence[int] | None = None) -> History:
-        """The history with the case's new events at its end, with their positions once they are recorded."""
-        places: Sequence[int | None] = positions if positions is not None else [None] * len(case.new)
-        added = [Entry(event, position) for event, position in zip(case.new, places, strict=True)]
+    def with_new(self, case: Case, now: datetime) -> History:
+        """The history with the case's new events at its end, not recorded."""
+        return History(self.order_id, self.entries + [Entry(event, None) for event in case.new], case, now)
+
+    def with_recorded(self, case: Case, now: datetime, stored: Sequence[NewEvent], positions: Sequence[int]) -> History:
+        """The history with the case's new events at its end, as they were recorded."""
+        added = [
+            Entry(event, position, new.state) for event, new, position in zip(case.new, stored, positions, strict=True)
+        ]
         return History(self.order_id, self.entries + added, case, now)
 
     # -- the past

@@ -252,9 +252,10 @@ class Service:
             answer = canonical({"now": now.isoformat(), "versions": versions})
             record = IdempotencyRecord(use.caller, use.key, use.digest, stored.order_id, answer)
         positions: list[int] = []
-        if case.new or record:
-            positions = await self._log.append(Append(stored.order_id, tuple(map(encode, case.new)), record))
-        return stored.with_new(case, now, positions)
+        new = tuple(map(encode, case.new))
+        if new or record:
+            positions = await self._log.append(Append(stored.order_id, new, record))
+        return stored.with_recorded(case, now, new, positions)
 
     async def _replay(
         self,

@@ -1,0 +1,46 @@
+"""What an event's digest is made of: everything that is stored of it, in canonical form (RFC 8785).
+
+The digest of an event stands for its place and its content: log, position, order, stream, version, name and state as
+stored. The chain of an order links the digests of its events, so that one that is missing shows.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Final
+from uuid import UUID
+
+START_OF_CHAIN: Final = bytes(32)
+
+
+def preimage(
+    *, log: int, position: int, order_id: UUID, stream_id: UUID, stream_version: int, topic: str, state: bytes
+) -> bytes:
+    """The canonical JSON of a stored event; `state` is stored in canonical form and stands in it as it is."""
+    return (
+        f'{{"log":{log},"order_id":"{order_id}","position":{position},"state":'.encode()
+        + state
+        + f',"stream_id":"{stream_id}","stream_version":{stream_version},"topic":"{topic}"}}'.encode()
+    )
+
+
+def event_digest(
+    *, log: int, position: int, order_id: UUID, stream_id: UUID, stream_version: int, topic: str, state: bytes
+) -> bytes:
+    """SHA-256 over the preimage: 32 bytes."""
+    return sha256(
+        preimage(
+            log=log,
+            position=position,
+            order_id=order_id,
+            stream_id=stream_id,
+            stream_version=stream_version,
+            topic=topic,
+            state=state,
+        )
+    ).digest()
+
+
+def chained(previous: bytes, digest: bytes) -> bytes:
+    """The head of an order's chain after one more event: SHA-256 over the head before and the event's digest."""
+    return sha256(previous + digest).digest()
