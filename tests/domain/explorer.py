@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, Final
 
 from brojobs_es.aggregates.base import Actor, Cause, Event, Role
@@ -74,7 +73,7 @@ def abstraction(case: Case, now: datetime, *, fine: bool = False) -> Hashable:
     disputed: tuple[Hashable, ...] = (
         min(len(order.refusals), terms.refusals_to_unlock_dispute),
         (order.unlocks[-1].ground if order.unlocks else None),
-        conflict_persists(order),
+        conflict_persists(order) or (order.conflict.unanswered > 0, *map(bool, order.conflict.messages)),
         order.disputes_opened_by(Role.BUYER),
         order.disputes_opened_by(Role.SELLER),
         order.relaunched,
@@ -155,24 +154,27 @@ def names(case: Case) -> tuple[str, ...]:
     return (*kit.ORDER_NAMES, *(kit.DISPUTE_NAMES if case.dispute else ()))
 
 
-@lru_cache(maxsize=4096)
-def _parsed(name: str, body: str) -> Any:
-    return command_of(name).body.model_validate_json(body)
+_PARSED: Final[dict[tuple[str, str], Any]] = {}
+
+
+def _parsed(name: str, body: dict[str, Any]) -> Any:
+    key = (name, repr(body))
+    if key not in _PARSED:
+        _PARSED[key] = command_of(name).body.model_validate(wire(body))
+    return _PARSED[key]
 
 
 def attempt(story: Story, command: Command, role: Role, name: str, body: dict[str, Any]) -> Case | None:
     """The case after the command, or None if it is refused; what is possible must work, what is refused must not."""
-    import json
-
     actor = Actor(role, PEOPLE[role] if role is not Role.MEDIATOR else _mediator(story))
-    case = story.case.fork()
-    situation = Situation(case.order, case.dispute, actor, story.now, _parsed(name, json.dumps(wire(body))), KNOWN)
-    refusal = case.refusal(command, situation)
+    situation = Situation(story.order, story.case.dispute, actor, story.now, _parsed(name, body), KNOWN)
+    refusal = story.case.refusal(command, situation)
+    case = story.case if refusal else story.case.fork()
     try:
-        case.execute(command, situation, Cause(actor, name))
+        case.execute(command, replace(situation, order=case.order, dispute=case.dispute), Cause(actor, name))
     except Refusal as raised:
-        assert refusal is not None and raised.code == refusal.code, f"{name} was possible, and failed: {raised}"
-        assert not case.new, f"{name} was refused, and recorded something"
+        assert refusal is not None, f"{name} was possible, and failed: {raised}"
+        assert (raised.code, case.new) == (refusal.code, []), f"{name} was refused, and recorded something"
         return None
     assert refusal is None, f"{name} was refused ({refusal}), and happened"
     return case

@@ -90,7 +90,7 @@ async def test_random_cuts_and_kills_under_load(logs: Logs, proxy: Proxy, clean_
     finished = asyncio.Event()
 
     async def write(number: int) -> None:
-        for n in range(25):
+        for n in range(60):
             order = uuid4()
             answered[order] = await logs.append(append(order, count=2, state=f"{number} {n}".encode()))
 
@@ -98,7 +98,7 @@ async def test_random_cuts_and_kills_under_load(logs: Logs, proxy: Proxy, clean_
         dice = random.Random(7)
         while not finished.is_set():
             proxy.cut_next(dice.choice(list(Cut)), b"Toy")
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
             if dice.random() < 0.2:
                 await asyncio.to_thread(kill_backends, clean_logs, "application_name = 'brojobs_writer'")
 

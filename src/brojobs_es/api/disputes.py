@@ -14,8 +14,9 @@ from brojobs_es.aggregates.commands.situation import Command
 from brojobs_es.api import lists, render_dispute
 from brojobs_es.api.answers import action_list, dispute_answer
 from brojobs_es.api.http import Edge, past_instant, uuid_in_path, versioned
-from brojobs_es.api.openapi import command_docs
+from brojobs_es.api.openapi import command_docs, view_docs
 from brojobs_es.api.overview import overview
+from brojobs_es.api.schemas import Actions, Dispute, DisputeList, Overview, Thread
 from brojobs_es.application.access import NotFound, Viewer
 from brojobs_es.application.history import History
 
@@ -63,9 +64,24 @@ def disputes(edge: Edge) -> APIRouter:
         viewer.must_be(Role.MEDIATOR, Role.AUDITOR, Role.OPERATOR)
         return JSONResponse(overview(history, dispute_id))
 
-    router.add_api_route("", list_disputes, methods=["GET"], summary="List disputes")
-    for path, endpoint in (("", read), ("/thread", thread), ("/actions", actions), ("/overview", on_one_page)):
-        router.add_api_route("/{dispute_id}" + path, endpoint, methods=["GET"])
+    at, part = (
+        {"at": "The instant of the past to look at."},
+        {"cursor": "Where the next part starts.", "limit": "1 to 1000."},
+    )
+    filters = view_docs(
+        DisputeList,
+        status="open, unassigned, under_review, overdue or closed.",
+        assigned_to="A user id, or me.",
+        **part,
+    )
+    router.add_api_route("", list_disputes, methods=["GET"], summary="List disputes", openapi_extra=filters)
+    for path, endpoint, docs in (
+        ("", read, view_docs(Dispute, **at)),
+        ("/thread", thread, view_docs(Thread, **at, **part)),
+        ("/actions", actions, view_docs(Actions, **at)),
+        ("/overview", on_one_page, view_docs(Overview, **at)),
+    ):
+        router.add_api_route("/{dispute_id}" + path, endpoint, methods=["GET"], openapi_extra=docs)
     for command in DISPUTE_COMMANDS.values():
         router.add_api_route(
             f"/{{dispute_id}}/{command.name}",
@@ -74,7 +90,7 @@ def disputes(edge: Edge) -> APIRouter:
             name=f"dispute-{command.name}",
             summary=command.name,
             description=command.summary,
-            openapi_extra=command_docs(command),
+            openapi_extra=command_docs(command, Dispute),
         )
     return router
 

@@ -9,7 +9,9 @@ from brojobs_es.aggregates.base import Role
 from brojobs_es.api import lists, render
 from brojobs_es.api.answers import action_list
 from brojobs_es.api.http import BadRequest, Edge, number, past_instant, uuid_in_path, versioned
+from brojobs_es.api.openapi import view_docs
 from brojobs_es.api.overview import summary
+from brojobs_es.api.schemas import Actions, Chat, Escrow, EventList, Order, SupportSummary
 from brojobs_es.application.access import NotFound, Viewer
 from brojobs_es.application.history import History
 from brojobs_es.language import LANGUAGES
@@ -76,12 +78,14 @@ class OrderViews:
 def add_views(router: APIRouter, edge: Edge) -> None:
     """The routes of the views."""
     views = OrderViews(edge)
-    for path, endpoint in {
-        "": views.order,
-        "/actions": views.actions,
-        "/chat": views.chat,
-        "/escrow": views.escrow,
-        "/events": views.events,
-        "/support-summary": views.support_summary,
-    }.items():
-        router.add_api_route("/{order_id}" + path, endpoint, methods=["GET"])
+    at = {"at": "The instant of the past to look at."}
+    part = {"cursor": "Where the next part starts.", "limit": "1 to 1000."}
+    for path, endpoint, docs in (
+        ("", views.order, view_docs(Order, **at, version="The recorded version to look at.")),
+        ("/actions", views.actions, view_docs(Actions, **at)),
+        ("/chat", views.chat, view_docs(Chat, **at, **part)),
+        ("/escrow", views.escrow, view_docs(Escrow, **at)),
+        ("/events", views.events, view_docs(EventList, **at, **part)),
+        ("/support-summary", views.support_summary, view_docs(SupportSummary, **at, lang="fr or en.")),
+    ):
+        router.add_api_route("/{order_id}" + path, endpoint, methods=["GET"], openapi_extra=docs)

@@ -12,8 +12,9 @@ from brojobs_es.aggregates.commands.situation import Command
 from brojobs_es.api import lists, uploads
 from brojobs_es.api.answers import dispute_answer, order_answer
 from brojobs_es.api.http import Edge, uuid_in_path
-from brojobs_es.api.openapi import command_docs, place_docs
+from brojobs_es.api.openapi import command_docs, place_docs, view_docs
 from brojobs_es.api.order_views import add_views
+from brojobs_es.api.schemas import Dispute, Order, OrderList
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -33,7 +34,7 @@ def orders(edge: Edge) -> APIRouter:
             summary=command.name,
             description=command.summary,
             status_code=201 if command.name == "open-dispute" else 200,
-            openapi_extra=command_docs(command),
+            openapi_extra=command_docs(command, Dispute if command.name == "open-dispute" else Order),
         )
     return router
 
@@ -51,7 +52,15 @@ def _add_collection(router: APIRouter, edge: Edge) -> None:
         return await lists.orders(edge, request)
 
     router.add_api_route("", place, methods=["POST"], status_code=201, openapi_extra=place_docs(), summary="Place")
-    router.add_api_route("", list_orders, methods=["GET"], summary="List orders")
+    filters = view_docs(
+        OrderList,
+        status="Only orders with this status.",
+        role="Only one's own orders as buyer or seller.",
+        overdue="true or false.",
+        cursor="Where the next part starts.",
+        limit="1 to 1000.",
+    )
+    router.add_api_route("", list_orders, methods=["GET"], summary="List orders", openapi_extra=filters)
 
 
 def _endpoint(edge: Edge, command: Command) -> Endpoint:

@@ -93,6 +93,8 @@ class EmbeddedPostgres:
             self._initialise()
         if self._is_running():
             return
+        # Left by a killed server. A server that still lives holds its shared memory, and the start would fail on that.
+        (self._pgdata / "postmaster.pid").unlink(missing_ok=True)
         settings = {**_SETTINGS, "unix_socket_directories": str(self._make_socket_dir())}
         options = " ".join(f"-c {name}={shlex.quote(value)}" for name, value in settings.items())
         log = str(self._pgdata / "server.log")
@@ -115,8 +117,17 @@ class EmbeddedPostgres:
         made.rename(self._pgdata)
 
     def _is_running(self) -> bool:
-        status = self._program("pg_ctl", "status", "-D", str(self._pgdata))
-        return status.returncode == 0
+        """Whether the process that the data folder names is alive and a server of this folder.
+
+        PostgreSQL's own test takes a dead process that nobody has reaped, as happens in containers, for a running one.
+        """
+        try:
+            pid = int((self._pgdata / "postmaster.pid").read_text().partition("\n")[0])
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            working_folder = Path(f"/proc/{pid}/cwd").readlink()
+        except (OSError, ValueError):
+            return False
+        return state not in {"Z", "X"} and working_folder == self._pgdata.resolve()
 
     def _socket_dir(self) -> Path:
         if len(os.fsencode(self._pgdata)) <= _SOCKET_PATH_MAX - len("/.s.PGSQL.5432.lock"):
