@@ -6,6 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 SERVE_ARGS ?=
+REPLAY_ARGS ?=
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
@@ -27,18 +28,18 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: $(STAMP) ## an order's life over HTTP on a real database, its replay, its invariants
 	@$(BIN)/brojobs demo
 
-serve: $(STAMP) ## the service, until Ctrl-C; SERVE_ARGS="--sandbox" for tokens and a clock of your own
+serve: $(STAMP) ## the service, until Ctrl-C; SERVE_ARGS="--port 8001" for another port
 	@$(BIN)/brojobs serve $(SERVE_ARGS)
 
-sandbox: ## the service in sandbox mode
+sandbox: ## the service with tokens for whoever asks and a clock of your own
 	@$(MAKE) --no-print-directory serve SERVE_ARGS="--sandbox $(SERVE_ARGS)"
 
 migrate: $(STAMP) ## bring the database of BROJOBS_DATABASE_URL to this version
 	@$(BIN)/brojobs migrate
 
-replay: $(STAMP) ## the history of an order: make replay ORDER=<id>
+replay: $(STAMP) ## the history of an order: make replay ORDER=<id>; REPLAY_ARGS="--lang en --json"
 	@test -n "$(ORDER)" || { echo "which order? make replay ORDER=<id>" >&2; exit 2; }
-	@$(BIN)/brojobs replay $(ORDER)
+	@$(BIN)/brojobs replay $(ORDER) $(REPLAY_ARGS)
 
 test: lint pytest ## linters, types, import layers, tests
 
@@ -63,6 +64,7 @@ scenarios: $(STAMP) ## play the shared stories against a service of this checkou
 
 docs: $(STAMP) ## write the pages that are made from code
 	$(BIN)/python scripts/make_docs.py
+	$(BIN)/python -m tests.console.reference
 
 lock: $(STAMP) ## pin the newest packages that pyproject.toml allows
 	$(BIN)/python scripts/lock.py

@@ -1,7 +1,7 @@
 """Databases for tests: real PostgreSQL, made fresh, dropped afterwards.
 
-`BROJOBS_TEST_DATABASE_URL` names a server (as a superuser) to use instead of the embedded one; `BROJOBS_LOGS` the number
-of logs.
+`BROJOBS_TEST_DATABASE_URL` names a server (as a superuser) to use instead of the embedded one; where that server is
+thrown away as well, `BROJOBS_TEST_KEEP_DATABASES=1` saves dropping each database. `BROJOBS_LOGS` is the number of logs.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def empty_database(postgres_server: str) -> Iterator[Callable[[], str]]:
 
 
 @pytest.fixture(scope="session")
-def new_database(postgres_server: str, empty_database: Callable[[], str], log_count: int) -> Iterator[Callable[[], str]]:
+def new_database(
+    postgres_server: str, empty_database: Callable[[], str], log_count: int
+) -> Iterator[Callable[[], str]]:
     """Makes a fresh migrated database and returns its URI; quick, as it is copied from one that nobody uses."""
     template = empty_database()
     migrate(template, log_count)
@@ -83,8 +85,8 @@ class _databases:  # noqa: N801  (used like a function)
         return self._make
 
     def __exit__(self, *_: object) -> None:
-        if "BROJOBS_TEST_DATABASE_URL" not in os.environ:
-            return  # the whole server goes
+        if "BROJOBS_TEST_DATABASE_URL" not in os.environ or os.environ.get("BROJOBS_TEST_KEEP_DATABASES"):
+            return  # the whole server goes, and each drop would wait for a checkpoint
         with psycopg.connect(self._server, autocommit=True) as connection:
             for name in self._made:
                 connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())

@@ -31,6 +31,7 @@ reminder_cooldown reminder_required seller_not_silent cancellation_pending no_ca
 cancellation_cooldown request_expired proposal_pending proposal_void own_proposal not_own_proposal revision_pending
 no_revision_pending revision_already_refused dispute_locked dispute_open disputes_exhausted dispute_closed
 evidence_window already_assigned not_assigned stale_assignment outcome_not_available request_in_progress
+order_in_dispute within_retention
 """
 DOCUMENTED_CODES = frozenset(_DOCUMENTED.split())
 EVENT_TYPES = {event.TOPIC.partition(":")[2]: event for event in EVENTS.values()}
@@ -76,6 +77,7 @@ DATA: dict[str, object] = {
     "kind": "screenshot",
     "origin": "external",
     "asked": "seller",
+    "role": "seller",
     "closed": ["cancellation", "revision"],
 }
 LEFTOVERS = re.compile(r"[{}\[\]|_]|  | [,.]|\(\)|None|::|: *[.)]|\.\.")
@@ -285,6 +287,13 @@ def test_a_sentence_shows_what_the_event_holds(event_type: str) -> None:
             "buyer",
             "L’acheteur a demandé à annuler (retard), réponse attendue avant le 3 mars 2026 à 14:05 UTC.",
             "The buyer asked to cancel (delay), answer expected before 3 March 2026 at 14:05 UTC.",
+        ),
+        (
+            "PersonErased",
+            {"person": "s", "role": "seller", "generations": [1], "reason": {"of": "o", "text": "Demande du 3 mars"}},
+            "operator",
+            "Les textes et fichiers d’une personne (vendeur) ont été effacés : « Demande du 3 mars ».",
+            "The words and files of a person (seller) were erased: “Demande du 3 mars”.",
         ),
         (
             "RequestsSuperseded",

@@ -11,13 +11,20 @@ from dataclasses import dataclass, replace
 from brojobs_es.application.history import decode
 from brojobs_es.application.service import Service
 from brojobs_es.clock import Clock, MachineClock, SandboxClock
+from brojobs_es.evidence.sealer import Sealer
+from brojobs_es.evidence.signing import signing_with
+from brojobs_es.evidence.witnessing import witnesses_of
 from brojobs_es.projections import VIEWS
 from brojobs_es.settings import Settings, prepare_data_dir
 from brojobs_es.store import embedded
+from brojobs_es.store.audit_table import AuditTable
 from brojobs_es.store.log import Logs
 from brojobs_es.store.migrate import check, migrate
 from brojobs_es.store.projector import Projector
+from brojobs_es.store.sealing import SealStore
+from brojobs_es.store.vault import Vault
 from brojobs_es.terms import DEFAULT_TERMS
+from brojobs_es.vault import MasterKey
 from brojobs_es.worker import Scheduler
 
 
@@ -29,9 +36,11 @@ class Runtime:
     database_url: str
     clock: Clock
     logs: Logs
+    vault: Vault
     service: Service
     projector: Projector
     scheduler: Scheduler
+    sealer: Sealer
 
 
 @contextmanager
@@ -57,18 +66,24 @@ async def running(
     """A deployment with its connections open and, unless `background` is false, its views and scheduler at work."""
     clock: Clock = SandboxClock() if sandbox else MachineClock()
     logs = Logs(database_url, settings.logs)
-    service = Service(logs, clock, replace(DEFAULT_TERMS, commission_bps=settings.commission_bps))
-    projector = Projector(database_url, settings.logs, VIEWS, decode)
+    vault = Vault(logs, MasterKey.from_file(settings.master_key) if settings.master_key else None)
+    service = Service(logs, vault, clock, replace(DEFAULT_TERMS, commission_bps=settings.commission_bps))
+    projector = Projector(database_url, settings.logs, VIEWS, decode, tables=[AuditTable()])
     scheduler = Scheduler(logs, service, clock)
+    seals = SealStore(database_url)
+    sealer = Sealer(seals, settings.logs, settings.deployment, *signing_with(settings), witnesses_of(settings))
     async with contextlib.AsyncExitStack() as stack:
         await logs.open()
         stack.push_async_callback(logs.close)
+        await vault.check()
         await projector.open()
         stack.push_async_callback(projector.close)
+        await seals.open()
+        stack.push_async_callback(seals.close)
         if background:
-            for work in (projector.run(), scheduler.run()):
+            for work in (projector.run(), scheduler.run(), sealer.run()):
                 stack.push_async_callback(_stop, asyncio.create_task(work))
-        yield Runtime(settings, database_url, clock, logs, service, projector, scheduler)
+        yield Runtime(settings, database_url, clock, logs, vault, service, projector, scheduler, sealer)
 
 
 async def _stop(task: asyncio.Task[None]) -> None:

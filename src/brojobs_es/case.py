@@ -121,6 +121,10 @@ class Case:
         if not command.changes_nothing(situation):
             self._happen(command.decide(situation), Moment(situation.now, situation.now, cause))
 
+    def note(self, fact: Event, moment: Moment) -> None:
+        """Record a fact about the order that no command of its people decides."""
+        self._happen(iter((fact,)), moment)
+
     def _next(self) -> tuple[Due | None, Dispute | None]:
         of_order = next_of_order(self.order)
         dispute = self.dispute
@@ -130,9 +134,8 @@ class Case:
         return of_order, None
 
     def _happen(self, facts: Iterator[Event], moment: Moment) -> None:
-        """Record each fact, and right behind it what follows from it."""
-        for fact in facts:
-            event = self._record(fact, moment)
+        """Record the facts of one step, then what follows from each of them, all the way down."""
+        for event in [self._record(fact, moment) for fact in facts]:
             for policy in POLICIES:
                 self._happen(policy(event, self.order, self.dispute), moment)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import partial
+from getpass import getuser
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -24,8 +26,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from brojobs_es import bootstrap
 from brojobs_es.aggregates.base import Role
 from brojobs_es.aggregates.commands.bodies import parse_instant
+from brojobs_es.application.history import History
 from brojobs_es.application.records import StoreUnavailable
-from brojobs_es.console.logs import log_to_stderr
+from brojobs_es.console.case_cli import case
+from brojobs_es.console.evidence_cli import verify, witness
+from brojobs_es.console.logs import log_to_stderr, show_from
 from brojobs_es.console.replaying import NothingToShow, recorded_history, up_to
 from brojobs_es.projections import VIEWS
 from brojobs_es.settings import DataFolderError, Settings, SettingsError, prepare_data_dir
@@ -33,6 +38,7 @@ from brojobs_es.store import embedded
 from brojobs_es.store.embedded import EmbeddedPostgresError
 from brojobs_es.store.migrate import MigrationError
 from brojobs_es.store.migrate import migrate as migrate_database
+from brojobs_es.vault import MasterKeyError
 
 app = typer.Typer(
     name="brojobs",
@@ -44,6 +50,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.add_typer(case, name="case")
+app.command()(verify)
+app.command()(witness)
+
 ALL_VIEWS: Final = "all"
 _ROLES: Final = tuple(str(role) for role in Role if role is not Role.TIME)
 Lang = Annotated[Literal["fr", "en"] | None, typer.Option(help="Language, instead of BROJOBS_LANGUAGE.")]
@@ -52,6 +62,18 @@ _out = Console(highlight=False)
 
 class Trouble(Exception):
     """What the person at the terminal has to know; ends the program with code 2."""
+
+
+_CALM: Final = (
+    Trouble,
+    SettingsError,
+    DataFolderError,
+    MigrationError,
+    EmbeddedPostgresError,
+    MasterKeyError,
+    OSError,
+)
+"""Errors whose message is written for whoever runs the service."""
 
 
 @contextlib.contextmanager
@@ -65,7 +87,7 @@ def calmly() -> Iterator[None]:
         _say(f"the database cannot be used: {_first_line(error)}")
     except StoreUnavailable as error:
         _say(f"the database is not reached: {_first_line(error)}")
-    except (Trouble, SettingsError, DataFolderError, MigrationError, EmbeddedPostgresError, OSError) as error:
+    except _CALM as error:
         _say(str(error))
 
 
@@ -79,8 +101,9 @@ def _first_line(error: Exception) -> str:
 
 
 def _settings() -> Settings:
+    log_to_stderr()
     settings = Settings.from_environment()
-    log_to_stderr(settings.log_level)
+    show_from(settings.log_level)
     return settings
 
 
@@ -150,6 +173,8 @@ def _tell_where(settings: Settings, *, sandbox: bool) -> None:
         _out.print(
             "  anybody gets a token from POST /v1/sandbox/tokens and moves the clock: keep this machine's door shut"
         )
+    elif settings.jwks is None:
+        typer.echo("  BROJOBS_JWKS is not set: without keys to check tokens with, nobody gets in")
     typer.echo(f"  data in {kept}; Ctrl-C stops")
 
 
@@ -215,6 +240,34 @@ def _show_progress(progress: Progress, bars: Mapping[int, TaskID], log: int, don
     progress.update(bars[log], completed=done, total=last)
 
 
+@app.command()
+def erase(
+    person: Annotated[str, typer.Argument(help="The user's id.")],
+    reason: Annotated[str, typer.Option(help="Why; it is recorded on each of the person's orders.")],
+    by: Annotated[str | None, typer.Option(help="Who orders it; by default the user of this machine.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask again.")] = False,
+    lang: Lang = None,
+) -> None:
+    """Destroy what a person wrote and uploaded, for ever, without touching an event. Safe to repeat when interrupted.
+
+    Refused while an order of theirs is in dispute, goes on, or must be kept (BROJOBS_RETENTION_DAYS).
+    """
+    from brojobs_es.console import erase as erasure
+
+    with calmly():
+        settings = _settings()
+        language = lang or settings.language
+        if not 1 <= len(person) <= 255 or not reason.strip() or not (by is None or 1 <= len(by) <= 255):
+            raise Trouble("a person and a reason are needed; ids have 1 to 255 characters")
+        if sys.stdin.isatty() and not yes:
+            typer.confirm(erasure.question(person, language), abort=True)
+        prepare_data_dir(settings.data_dir)
+        with bootstrap.database(settings) as url:
+            told, code = uvloop.run(erasure.told(settings, url, person, reason.strip(), by or getuser(), language))
+        typer.echo(told, err=code != 0)
+    raise typer.Exit(code)
+
+
 # -- looking
 
 
@@ -226,6 +279,10 @@ def replay(
         datetime | None, typer.Option(parser=_instant, help="Only what had taken effect then: 2026-03-01T12:00:00Z.")
     ] = None,
     version: Annotated[int | None, typer.Option(min=1, help="Only what was recorded up to this version.")] = None,
+    diff: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="A B", help="What changed between two instants or versions.")
+    ] = None,
+    bundle: Annotated[Path | None, typer.Option(help="Write the case file, a zip that verifies offline.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of a timeline.")] = False,
 ) -> None:
     """Tell an order's whole history from its events: who, when, and where order, chat and money stood after each.
@@ -233,12 +290,18 @@ def replay(
     Reads with the rights of the auditor and fires no timer.
     """
     with calmly():
-        if at is not None and version is not None:
-            raise Trouble("either --at or --version, not both")
+        if sum(each is not None for each in (at, version, diff, bundle)) > 1:
+            raise Trouble("one of --at, --version, --diff and --bundle, not several")
         settings = _settings()
         language = lang or settings.language
         with bootstrap.database(settings) as url:
-            history, log = recorded_history(url, settings.logs, order_id, language)
+            if bundle is not None:
+                _bundle(settings, url, order_id, bundle, language)
+                return
+            history, log = recorded_history(url, settings, order_id, language)
+        if diff is not None:
+            _show_changes(history, diff, language, as_json=as_json)
+            return
         shown = up_to(history, language, at=at, version=version)
     if as_json:
         from brojobs_es.console.document import document
@@ -249,6 +312,29 @@ def replay(
         from brojobs_es.console.timeline import timeline
 
         _out.print(timeline(shown, language))
+
+
+def _bundle(settings: Settings, url: str, order_id: UUID, target: Path, language: str) -> None:
+    from brojobs_es.console.bundling import NoCaseFile, bundle
+
+    try:
+        size = bundle(settings, url, order_id, target, language)
+    except NoCaseFile as error:
+        raise Trouble(str(error)) from error
+    _out.print(f"{target}: {size:,} bytes; brojobs case verify {target}", soft_wrap=True)
+
+
+def _show_changes(history: History, points: tuple[str, str], language: str, *, as_json: bool) -> None:
+    from brojobs_es.console import changes
+    from brojobs_es.console.changes_table import table
+
+    first, second = (int(point) if re.fullmatch(r"[0-9]{1,9}", point) else _instant(point) for point in points)
+    found = changes.difference(history, first, second, language)
+    if as_json:
+        json.dump(changes.document(found, first, second, language), sys.stdout, ensure_ascii=False, indent=2)
+        sys.stdout.write("\n")
+    else:
+        _out.print(table(found, language))
 
 
 # -- trying out
@@ -284,7 +370,7 @@ def demo(
     with calmly():
         settings = _settings()
         language = lang or settings.language
-        held = stage.play(_out, language, data_dir, settings.logs)
+        held = stage.play(_out, language, settings, data_dir)
     raise typer.Exit(0 if held else 1)
 
 

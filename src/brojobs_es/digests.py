@@ -14,7 +14,14 @@ START_OF_CHAIN: Final = bytes(32)
 
 
 def preimage(
-    *, log: int, position: int, order_id: UUID, stream_id: UUID, stream_version: int, topic: str, state: bytes
+    *,
+    log: int,
+    position: int,
+    order_id: UUID | str,
+    stream_id: UUID | str,
+    stream_version: int,
+    topic: str,
+    state: bytes,
 ) -> bytes:
     """The canonical JSON of a stored event; `state` is stored in canonical form and stands in it as it is."""
     return (
@@ -25,7 +32,14 @@ def preimage(
 
 
 def event_digest(
-    *, log: int, position: int, order_id: UUID, stream_id: UUID, stream_version: int, topic: str, state: bytes
+    *,
+    log: int,
+    position: int,
+    order_id: UUID | str,
+    stream_id: UUID | str,
+    stream_version: int,
+    topic: str,
+    state: bytes,
 ) -> bytes:
     """SHA-256 over the preimage: 32 bytes."""
     return sha256(

@@ -1,26 +1,35 @@
 """Events as stored JSON and back: typed both ways, and only what is on the list of events is ever read.
 
 The stored state is one flat JSON object in the canonical form of RFC 8785 (sorted keys, no spaces, UTF-8), with the
-event's data beside `effective_at`, `recorded_at` and `cause`. It can be read with psql in ten years.
+event's data beside `effective_at`, `recorded_at` and `cause`. It can be read with psql in ten years, but for what
+people wrote: here is the one place where words are sealed with their author's key on the way in, and opened on the way
+out. Nothing that a person wrote is ever stored otherwise.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from functools import cache
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
+from functools import cache, partial
 from typing import Any, Final
 from uuid import UUID
 
 from eventsourcing.persistence import JSONTranscoder, Mapper, MapperDeserialisationError, StoredEvent
 from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 import brojobs_es.aggregates.dispute
 import brojobs_es.aggregates.order  # noqa: F401  (reading an event needs every event class to be known)
-from brojobs_es.aggregates.base import EVENTS, Event
+from brojobs_es.aggregates.base import ERASED, EVENTS, Event, Words
+from brojobs_es.vault.keys import KeysWanted, PersonKey, Ring
+from brojobs_es.vault.words import MARK, SEALED, Opening, opened_words, opening_of, person_of, place_of, sealed_words
 
 _IN_COLUMNS: Final = {"originator_id", "originator_version"}
 _STAMP: Final = ("cause", "class_version", "effective_at", "recorded_at")
+_NESTED: Final = (dict, list)
+_WORDS: Final = {field.name for field in fields(Words)}
 
 
 class UnknownTopic(MapperDeserialisationError):
@@ -30,7 +39,8 @@ class UnknownTopic(MapperDeserialisationError):
 @cache
 def _adapter(topic: str) -> TypeAdapter[Event]:
     event_class = EVENTS[topic]
-    event_class.__pydantic_config__ = ConfigDict(strict=True)  # type: ignore[attr-defined]
+    # Hidden, since an error goes into logs, and what it complains about may be somebody's words.
+    event_class.__pydantic_config__ = ConfigDict(strict=True, hide_input_in_errors=True)  # type: ignore[attr-defined]
     return TypeAdapter(event_class)
 
 
@@ -55,37 +65,94 @@ def data_of(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class EventMapper(Mapper[UUID]):
-    """The library's mapper, typed: a stored event is read as its class says, or not at all."""
+    """The library's mapper, typed: a stored event is read as its class says, or not at all.
 
-    def __init__(self) -> None:
+    Without a ring of keys it reads events with their words left sealed (as empty texts), and writes none with words.
+    """
+
+    def __init__(self, ring: Ring | None = None) -> None:
         super().__init__(JSONTranscoder())
+        self._ring = ring
 
     def to_stored_event(self, domain_event: Any) -> StoredEvent:
+        """Raises KeysWanted where the ring has no key to seal somebody's words with."""
         event: Event = domain_event
         return StoredEvent(
             originator_id=event.originator_id,
             originator_version=event.originator_version,
             topic=event.TOPIC,
-            state=canonical(state_of(event)),
+            state=self.write(event, self._ring or {}),
         )
 
     def to_domain_event(self, stored_event: StoredEvent) -> Event:
         """Raises UnknownTopic or MapperDeserialisationError; the message says which event and why."""
         stream_id = stored_event.originator_id
         assert isinstance(stream_id, UUID)
-        return self.read(stored_event.topic, stored_event.state, stream_id, stored_event.originator_version)
+        return self.read(stored_event.topic, stored_event.state, stream_id, stored_event.originator_version, self._ring)
 
-    def read(self, topic: str, state: bytes, stream_id: UUID, version: int) -> Event:
-        """The event of one stored row; raises as `to_domain_event`."""
+    def write(self, event: Event, ring: Ring) -> bytes:
+        """The stored state, words sealed; raises KeysWanted."""
+        return canonical(_sealed(state_of(event), place_of(event.originator_id, event.originator_version), ring))
+
+    def read(self, topic: str, state: bytes, stream_id: UUID, version: int, ring: Ring | None = None) -> Event:
+        """The event of one stored row; raises as `to_domain_event`.
+
+        Words whose key the ring knows to be destroyed are erased; KeysWanted where it does not know. Without a ring they
+        stay sealed, and their texts are empty.
+        """
         event_class = EVENTS.get(topic)
         if event_class is None:
             raise UnknownTopic(f"{topic!r} (stream {stream_id}, version {version}) is not an event of this service")
         try:
-            event = _adapter(topic).validate_json(_upcast(event_class, state))
+            opened = _opened(state, place_of(stream_id, version), ring) if MARK in state else state
+            event = _adapter(topic).validate_json(_upcast(event_class, opened))
         except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
             raise MapperDeserialisationError(f"{topic} (stream {stream_id}, version {version}): {error}") from error
         event.__dict__.update(originator_id=stream_id, originator_version=version)
         return event
+
+
+def _sealed(value: Any, place: bytes, ring: Ring) -> Any:
+    """The same JSON object or array with all words in it sealed."""
+    if isinstance(value, list):
+        return [_sealed(item, place, ring) if type(item) in _NESTED else item for item in value]
+    if value.keys() != _WORDS:
+        return {name: _sealed(item, place, ring) if type(item) in _NESTED else item for name, item in value.items()}
+    keys = ring.get(value["of"])
+    if keys is None or keys.current is None:
+        raise KeysWanted({value["of"]})
+    return sealed_words(value["text"], keys.current, place)
+
+
+def _opened(state: bytes, place: bytes, ring: Ring | None) -> bytes:
+    """The state with all sealed words in it opened; works on the canonical text, which is quick."""
+    return SEALED.sub(partial(_plain, place, ring), state)
+
+
+def _plain(place: bytes, ring: Ring | None, found: re.Match[bytes]) -> bytes:
+    _, generation, of, sealed = found.groups()
+    if ring is None:
+        return b'{"of":%b,"text":""}' % of
+    key = _key(ring, person_of(of), int(generation))
+    text = opened_words(sealed, key, place) if key is not None else ERASED
+    return b'{"of":%b,"text":%b}' % (of, to_json(text))
+
+
+def _key(ring: Ring, person: str, generation: int) -> PersonKey | None:
+    """The key of sealed words, None for an erased one; KeysWanted where the ring does not know."""
+    keys = ring.get(person)
+    if keys is None or keys.newest < generation:
+        raise KeysWanted({person})
+    return keys.generations.get(generation)
+
+
+def openings(state: bytes, stream_id: UUID, version: int, ring: Ring) -> Iterator[Opening]:
+    """For each of an event's words that are not erased, what proves to anybody what they say; ValueError if changed."""
+    place = place_of(stream_id, version)
+    for found in SEALED.finditer(state):
+        key = _key(ring, person_of(found[3]), int(found[2]))
+        if key is not None:
+            yield opening_of(found, key, place)
 
 
 def _upcast(event_class: type[Event], state: bytes) -> bytes:

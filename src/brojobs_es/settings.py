@@ -87,6 +87,32 @@ class Settings(BaseSettings):
     max_file_bytes: int = Field(
         default=50 * _MEGABYTE, ge=1, le=5_000 * _MEGABYTE, description="Largest file of an order, in bytes."
     )
+    master_key: Path | None = Field(
+        default=None,
+        description="File with 64 hexadecimal digits: the key that wraps people's keys in the database, so that the "
+        "database alone opens nothing that a person wrote. Losing it loses all of that.",
+    )
+    retention_days: int = Field(
+        default=3653,
+        ge=0,
+        le=36_525,
+        description="For how many days after its end an order must be kept as it is: until then nobody's part in it is "
+        "erased. The default is ten years.",
+    )
+    deployment: str = Field(
+        default="brojobs",
+        pattern=r"^[a-z0-9]([a-z0-9./-]{0,98}[a-z0-9])?$",
+        description="Name of the deployment in its signed checkpoints, like `orders.example.com`. Not to be changed later.",
+    )
+    signing_key: Path | None = Field(
+        default=None,
+        description="PEM file of the Ed25519 key that signs checkpoints and case files; all processes of a deployment "
+        "share it. Without it, `signing-key.pem` in the data folder, made on first use.",
+    )
+    witnesses: str = Field(
+        default="",
+        description="Public keys of the witnesses whose cosignatures are taken, as `name+id+base64`, separated by commas.",
+    )
     language: Literal["fr", "en"] = Field(
         default="fr", description="Language for whoever does not say which one they read."
     )

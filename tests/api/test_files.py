@@ -19,13 +19,17 @@ from brojobs_es.api.files import (
     BadUpload,
     FileStore,
     FileTooLarge,
+    PersonFiles,
     clean_media_type,
     clean_name,
 )
+from brojobs_es.vault import PersonKey
+from brojobs_es.vault.files import sealed_size
 
 EDGE = "a-boundary"
 CONTENT_TYPE = f"multipart/form-data; boundary={EDGE}"
 LIMIT = 2_000_000
+KEY = PersonKey("sam", 1, bytes(range(32)))
 
 
 def part(
@@ -45,17 +49,17 @@ async def pieces(whole: bytes, size: int = 65_536) -> AsyncIterator[bytes]:
         yield whole[start : start + size]
 
 
-def left_over(store: FileStore) -> list[str]:
-    return os.listdir(store._incoming)  # noqa: PTH208  (names are enough)
+def left_over(store: PersonFiles) -> list[str]:
+    return os.listdir(store._store.incoming)  # noqa: PTH208  (names are enough)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> FileStore:
-    return FileStore(tmp_path / "files", LIMIT)
+def store(tmp_path: Path) -> PersonFiles:
+    return FileStore(tmp_path / "files", LIMIT).of(KEY)
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 100, 65_536, 10_000_000])
-async def test_stored_and_read_back(store: FileStore, size: int) -> None:
+async def test_stored_and_read_back(store: PersonFiles, size: int) -> None:
     """However the body is cut, the file comes back byte for byte, under the SHA-256 of its bytes."""
     content = (os.urandom(700) + f"\r\n--{EDGE[:-1]}\r\n--".encode()) * (10 if size < 100 else 1000)
     stored = await store.receive(CONTENT_TYPE, pieces(body(content), size))
@@ -65,16 +69,16 @@ async def test_stored_and_read_back(store: FileStore, size: int) -> None:
     assert left_over(store) == []
 
 
-async def test_the_same_content_is_one_file(store: FileStore) -> None:
+async def test_the_same_content_is_one_file(store: PersonFiles) -> None:
     """Sixteen uploads of one content at once are one file under many names."""
     uploads = (store.receive(CONTENT_TYPE, pieces(body(b"same", f"n{n}.txt"), 40)) for n in range(16))
     stored = await asyncio.gather(*uploads)
     assert len({each.sha256 for each in stored}) == 1
     assert len({each.name for each in stored}) == 16
-    assert [p for p in store._folder.rglob("*") if p.is_file()] == [store.path(stored[0].sha256)]
+    assert [p for p in store._store.folder.rglob("*") if p.is_file()] == [store.path(stored[0].sha256)]
 
 
-async def test_other_ways_to_write_the_same_request(store: FileStore) -> None:
+async def test_other_ways_to_write_the_same_request(store: PersonFiles) -> None:
     """Quoted boundaries, a preamble, an epilogue and header names in any case are all within the standard."""
     plain = body(b"content").replace(b"Content-Disposition", b"content-DISPOSITION")
     for content_type, sent in (
@@ -92,7 +96,7 @@ async def test_other_ways_to_write_the_same_request(store: FileStore) -> None:
      "multipart/form-data; boundary=" + "x" * 71, "multipart/form-data; boundary=é", "multipart/form-data; boundary=a\x00b",
      "multipart/form-data; boundary=\ud800", 'multipart/form-data; boundary="a;b"', "application/x-www-form-urlencoded"],
 )  # fmt: skip
-async def test_wrong_content_types(store: FileStore, content_type: str | None) -> None:
+async def test_wrong_content_types(store: PersonFiles, content_type: str | None) -> None:
     """Another content type, or one without a usable boundary, is refused."""
     with pytest.raises(BadUpload):
         await store.receive(content_type, pieces(body(b"content")))
@@ -128,16 +132,16 @@ END = f"--{EDGE}--\r\n".encode()
         (body(b"content").replace(EDGE.encode(), b"another"), "well-formed|middle"),
     ],
 )
-async def test_hostile_bodies(store: FileStore, sent: bytes, why: str) -> None:
+async def test_hostile_bodies(store: PersonFiles, sent: bytes, why: str) -> None:
     """What is not exactly one whole file in the part `file` is refused with a reason, and leaves nothing behind."""
     for size in (1000, 3):
         with pytest.raises(BadUpload, match=why):
             await store.receive(CONTENT_TYPE, pieces(sent, size))
     assert left_over(store) == []
-    assert [p for p in store._folder.rglob("*") if p.is_file()] == []
+    assert [p for p in store._store.folder.rglob("*") if p.is_file()] == []
 
 
-async def test_the_limit_is_exact(store: FileStore) -> None:
+async def test_the_limit_is_exact(store: PersonFiles) -> None:
     """A file of exactly the limit is stored, one byte more is not."""
     assert (await store.receive(CONTENT_TYPE, pieces(body(b"x" * LIMIT)))).size == LIMIT
     with pytest.raises(FileTooLarge) as caught:
@@ -147,7 +151,7 @@ async def test_the_limit_is_exact(store: FileStore) -> None:
 
 
 @pytest.mark.parametrize("before", [b"", part(b"x")[:-3], END, b"\r\n" * 10])
-async def test_an_endless_body_is_cut_off(store: FileStore, before: bytes) -> None:
+async def test_an_endless_body_is_cut_off(store: PersonFiles, before: bytes) -> None:
     """Whatever it pretends to be, a body that never ends is read no further than the limit and not kept in memory."""
     sent = 0
 
@@ -170,7 +174,7 @@ async def test_an_endless_body_is_cut_off(store: FileStore, before: bytes) -> No
     assert left_over(store) == []
 
 
-async def test_a_client_that_hangs_up(store: FileStore) -> None:
+async def test_a_client_that_hangs_up(store: PersonFiles) -> None:
     """A client that goes away in the middle leaves no temporary file."""
     arrived = asyncio.Event()
 
@@ -190,16 +194,16 @@ async def test_a_client_that_hangs_up(store: FileStore) -> None:
 
 def test_what_a_crash_left_behind_is_swept(tmp_path: Path) -> None:
     """At the next start a temporary file of yesterday goes away, one of a running process stays."""
-    store = FileStore(tmp_path, LIMIT)
+    store = FileStore(tmp_path, LIMIT).of(KEY)
     for name, age in (("old", STALE_SECONDS + 60), ("young", 60)):
-        path = store._incoming / name
+        path = store._store.incoming / name
         path.touch()
         os.utime(path, (time.time() - age,) * 2)
-    assert left_over(FileStore(tmp_path, LIMIT)) == ["young"]
+    assert left_over(FileStore(tmp_path, LIMIT).of(KEY)) == ["young"]
 
 
 @pytest.mark.parametrize("sha256", ["", "a" * 63, "A" * 64, "a" * 64, "../../etc/passwd", "a" * 64 + "\n", "\x00" * 64])
-async def test_unknown_files(store: FileStore, sha256: str) -> None:
+async def test_unknown_files(store: PersonFiles, sha256: str) -> None:
     """What is no stored file's SHA-256 is not found, and never a path."""
     with pytest.raises(FileNotFoundError):
         await store.open_stream(sha256)
@@ -232,14 +236,14 @@ def test_media_types(raw: bytes | None, kind: str) -> None:
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(st.sampled_from([b"\r\n", b"--", EDGE.encode(), HEAD, END, b"\r\n\r\n", b"x", b": ", b"\x00", b"\xff"]), max_size=12),
        st.integers(1, 50))  # fmt: skip
-def test_any_bytes_are_a_file_or_a_refusal(store: FileStore, parts: list[bytes], size: int) -> None:
+def test_any_bytes_are_a_file_or_a_refusal(store: PersonFiles, parts: list[bytes], size: int) -> None:
     """No body ends in anything but a stored file or a refusal."""
     try:
         stored = asyncio.run(store.receive(CONTENT_TYPE, pieces(b"".join(parts), size)))
     except BadUpload:
         pass
     else:
-        assert store.path(stored.sha256).stat().st_size == stored.size > 0
+        assert store.path(stored.sha256).stat().st_size == sealed_size(stored.size) > sealed_size(0)
     assert left_over(store) == []
 
 

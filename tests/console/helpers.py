@@ -8,9 +8,11 @@ import io
 from rich.console import Console, RenderableType
 from tests.kit import Story
 
-from brojobs_es.application.history import Entry, History, encode
+from brojobs_es.application.history import Entry, History
 from brojobs_es.application.records import Append
+from brojobs_es.application.sealing import encoded
 from brojobs_es.store.log import Logs
+from brojobs_es.store.vault import Vault
 
 
 def history_of(story: Story) -> History:
@@ -28,7 +30,7 @@ def store(database_url: str, logs: int, story: Story) -> None:
         log = Logs(database_url, logs)
         await log.open()
         try:
-            await log.append(Append(story.order.id, tuple(map(encode, story.case.new))))
+            await log.append(Append(story.order.id, await encoded(Vault(log), story.case.new)))
         finally:
             await log.close()
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import signal
@@ -9,11 +8,10 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
@@ -50,19 +48,22 @@ def first_line(process: subprocess.Popen[str]) -> str:
 
 
 def address(process: subprocess.Popen[str]) -> str:
-    line = first_line(process)
-    found = re.match(r"brojobs serves (http://\S+)", line)
-    assert found, line
-    return found[1]
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if found := re.match(r"brojobs serves (http://\S+)", line):
+            return found[1]
+    raise AssertionError("".join(lines))
 
 
 def status(url: str) -> int:
-    try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        error.close()
-        return error.code
+    return httpx.get(url, timeout=10).status_code
+
+
+def get(url: str) -> dict[str, object]:
+    found: dict[str, object] = httpx.get(url, timeout=10).json()
+    return found
 
 
 @pytest.fixture
@@ -108,13 +109,14 @@ def test_the_sandbox_is_never_on_by_default(clean_logs: str, tmp_path: Path) -> 
 
         assert status(f"{url}/v1/sandbox/clock") == 404
         assert status(f"{url}/healthz") == 200
+        assert process.stdout is not None
+        assert "BROJOBS_JWKS is not set" in "".join(process.stdout.readline() for _ in range(4))
 
 
 def test_without_its_scheduler_it_leaves_timers_alone(clean_logs: str, tmp_path: Path) -> None:
     """The sandbox's own clock page says that timers do not run."""
     with started(clean_logs, tmp_path, "serve", "--sandbox", "--no-scheduler", "--port", "0") as process:
-        with urllib.request.urlopen(f"{address(process)}/v1/sandbox/clock", timeout=10) as answer:
-            assert json.load(answer)["run_timers"] is False
+        assert get(f"{address(process)}/v1/sandbox/clock")["run_timers"] is False
 
 
 def test_a_taken_port_is_one_calm_line() -> None:

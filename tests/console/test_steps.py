@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import timedelta
 
@@ -46,7 +47,7 @@ def test_events_of_one_command_share_a_cause() -> None:
     """An acceptance, the end and the payout are one act; the delivery before is another."""
     steps = steps_of(history_of(kit.completed()))
 
-    assert [b.same_cause(a) for a, b in zip(steps, steps[1:], strict=False)] == [False, False, False, True, True]
+    assert [b.same_cause(a) for a, b in itertools.pairwise(steps)] == [False, False, False, True, True]
     assert not steps[0].same_cause(None)
 
 

@@ -321,4 +321,4 @@ def test_a_dispute_freezes_delivery_revision_validation_cancellation_and_deadlin
 def test_no_clock_of_a_frozen_order_runs() -> None:
     """Neither validation nor its reminders, nor a delivery date, for a hundred days."""
     story = kit.under_review().at(OPENED + 74 * D - TICK)
-    assert {event.type for event in story.fresh} == {"ResponseWindowClosed", "DecisionOverdue"}
+    assert {event.type for event in story.fresh} == {"DecisionOverdue"}

@@ -103,9 +103,9 @@ def test_every_command_is_possible_somewhere(table: list[Cell]) -> None:
 
 
 def test_every_event_of_a_command_is_seen_in_the_table(table: list[Cell]) -> None:
-    """Together with placing and what only time does, these are all events there are."""
+    """Together with placing, erasing and what only time does, these are all events there are."""
     seen = {event for cell in table for event in cell.events}
-    assert seen | BY_TIME_ONLY | {"OrderPlaced", "DisputeUnlockTakenBack"} == {
+    assert seen | BY_TIME_ONLY | {"OrderPlaced", "DisputeUnlockTakenBack", "PersonErased"} == {
         event.__name__ for event in EVENTS.values()
     }
     assert not seen & BY_TIME_ONLY

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 MAX_FILE_BYTES: Final = 100_000
-STOP_SECONDS: Final = 10.0
+STOP_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,21 @@ def _environment(database_url: str, folder: Path) -> dict[str, str]:
 @contextlib.contextmanager
 def service(database_url: str, folder: Path, *, scheduler: bool = True) -> Iterator[Service]:
     """A process of its own; several may share a database and a folder (files, key of the sandbox)."""
+    with _process(database_url, folder, "scheduler" if scheduler else "no-scheduler") as made:
+        yield made
+
+
+@contextlib.contextmanager
+def worker(database_url: str, folder: Path) -> Iterator[Service]:
+    """A process that keeps views up to date and fires timers by the machine's clock, and answers nobody."""
+    with _process(database_url, folder, "worker") as made:
+        yield made
+
+
+@contextlib.contextmanager
+def _process(database_url: str, folder: Path, mode: str) -> Iterator[Service]:
     with tempfile.NamedTemporaryFile(prefix="service-", suffix=".log", delete=False, dir=folder) as log:
-        command = [sys.executable, __file__, "scheduler" if scheduler else "no-scheduler"]
+        command = [sys.executable, __file__, mode]
         process = subprocess.Popen(
             command, env=_environment(database_url, folder), stdout=subprocess.PIPE, stderr=log, bufsize=0
         )
@@ -93,7 +108,21 @@ def main() -> None:
     settings = Settings.from_environment()
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as sock, bootstrap.database(settings) as url:
-        uvloop.run(_serve(settings, url, sock, scheduler=sys.argv[1] == "scheduler"))
+        if sys.argv[1] == "worker":
+            uvloop.run(_work(settings, url))
+        else:
+            uvloop.run(_serve(settings, url, sock, scheduler=sys.argv[1] == "scheduler"))
+
+
+async def _work(settings: Settings, url: str) -> None:
+    from brojobs_es import bootstrap
+
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with bootstrap.running(settings, url):
+        sys.stdout.write("http://nowhere\n")
+        sys.stdout.flush()
+        await stop.wait()
 
 
 async def _serve(settings: Settings, url: str, sock: socket.socket, *, scheduler: bool) -> None:

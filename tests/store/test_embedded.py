@@ -72,9 +72,8 @@ def test_it_is_a_plain_server_that_keeps_its_promises(data_dir: Path) -> None:
 
 def test_data_outlives_the_server(data_dir: Path) -> None:
     """Stopped and started again, with nothing lost."""
-    with embedded.start(data_dir) as server:
-        with psycopg.connect(server.uri) as connection:
-            connection.execute("CREATE TABLE kept AS SELECT 42 AS n")
+    with embedded.start(data_dir) as server, psycopg.connect(server.uri) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS n")
     with embedded.start(data_dir) as server:
         assert one(server.uri, "SELECT n FROM kept") == 42
 
@@ -106,7 +105,7 @@ def test_processes_that_start_it_at_once(data_dir: Path) -> None:
 
 
 def test_a_killed_user_harms_nobody(data_dir: Path) -> None:
-    """kill -9 of a user leaves the server to the others; it is not counted any more, so the last one still stops it."""
+    """A kill -9 of a user leaves the server to the others; it is not counted any more, so the last one still stops it."""
     killed, uri = holder(data_dir)
     killed.kill()
     killed.communicate(timeout=60)
@@ -117,7 +116,7 @@ def test_a_killed_user_harms_nobody(data_dir: Path) -> None:
 
 
 def test_a_killed_server_recovers(data_dir: Path) -> None:
-    """kill -9 of the server itself: the next start replays its journal, and what was committed is there."""
+    """A kill -9 of the server itself: the next start replays its journal, and what was committed is there."""
     with embedded.start(data_dir) as server:
         with psycopg.connect(server.uri) as connection:
             connection.execute("CREATE TABLE kept AS SELECT generate_series(1, 10000) AS n")

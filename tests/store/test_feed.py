@@ -10,13 +10,15 @@ from collections.abc import Callable
 from uuid import UUID, uuid4
 
 import psycopg
+import pytest
 from psycopg import AsyncConnection
+from tests.store.helpers import append, eventually, kill_backends, opened
 
 from brojobs_es.store import sql
 from brojobs_es.store.connections import conninfo
 from brojobs_es.store.feed import BATCH, tail
+from brojobs_es.store.listener import wait
 from brojobs_es.store.log import Logs, RecordedEvent
-from tests.store.helpers import append, eventually, kill_backends, opened
 
 EVENTS = int(os.environ.get("BROJOBS_READER_EVENTS", "5000"))
 STAY_SECONDS = 5.0 if EVENTS >= 20_000 else 2.0
@@ -149,3 +151,24 @@ async def test_a_reader_misses_nothing(clean_logs: str, log_count: int) -> None:
 
 def _of(events: list[RecordedEvent], log: int) -> list[tuple[int, UUID, int]]:
     return [(event.position, event.stream_id, event.stream_version) for event in events if event.log == log]
+
+
+@pytest.mark.parametrize("ticks", range(5))
+async def test_a_reader_ends_when_it_is_cancelled(ticks: int) -> None:
+    """Also when it is woken at the same moment: the waking does not swallow the end."""
+    event = asyncio.Event()
+
+    async def reader() -> None:
+        while True:
+            await wait(event, 10)
+
+    task = asyncio.create_task(reader())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    event.set()
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+    task.cancel()
+    done, _ = await asyncio.wait([task], timeout=0.5)
+    assert done
+    assert task.cancelled()

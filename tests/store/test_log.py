@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from tests.store.helpers import append, events, kept, kill_backends, opened
 
 from brojobs_es.ids import dispute_id_for
 from brojobs_es.store.connections import conninfo
@@ -22,7 +23,6 @@ from brojobs_es.store.log import (
     VersionConflict,
     VersionGap,
 )
-from tests.store.helpers import append, events, kept, kill_backends, opened
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -167,12 +167,12 @@ async def test_one_of_many_answers_for_a_key(logs: Logs) -> None:
 
 
 async def test_files_of_an_order(logs: Logs) -> None:
-    """A file is noted once, under its first name; all or some can be asked for."""
+    """What a person uploads twice is noted once, under its first name; all or some can be asked for."""
     order = uuid4()
     first, second = (FileRow(order, name, f"{name}.pdf", 5, "application/pdf", "bob", NOW) for name in ("aa", "bb"))
     assert await logs.add_file(first)
     assert await logs.add_file(second)
-    assert not await logs.add_file(FileRow(order, "aa", "other.pdf", 5, "application/pdf", "alice", NOW))
+    assert not await logs.add_file(FileRow(order, "aa", "other.pdf", 5, "application/pdf", "bob", NOW))
     assert await logs.files(order) == [first, second]
     assert await logs.files(order, ["bb", "cc"]) == [second]
     assert await logs.files(order, []) == []

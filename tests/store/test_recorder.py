@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from threading import Thread
+from threading import Timer
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,9 +17,9 @@ from eventsourcing.tests.persistence import (
     ApplicationRecorderTestCase,
     NonInterleavingNotificationIDsBaseCase,
 )
+from tests.store.helpers import kill_backends
 
 from brojobs_es.store.recorder import Datastore, PostgresAggregateRecorder, PostgresRecorder
-from tests.store.helpers import kill_backends
 
 
 class _OverOurLog:
@@ -109,7 +109,7 @@ def test_subscription_survives_a_killed_listener(recorder: PostgresRecorder, cle
         deadline = time.monotonic() + 10
         while kill_backends(clean_logs, "query LIKE 'LISTEN%'") == 0:
             assert time.monotonic() < deadline
-        later = Thread(target=lambda: (time.sleep(0.3), recorder.insert_events([stored(second, 1)])))
+        later = Timer(0.3, recorder.insert_events, [[stored(second, 1)]])
         later.start()
         assert next(subscription).originator_id == second
         later.join()

@@ -64,6 +64,10 @@ class Words:
     text: str
 
 
+ERASED: Final = "[effacé · erased]"
+"""The text of words whose key was destroyed. Whoever has no keys at all, such as a view, sees no text: an empty one."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileRef:
     """A file of the order as an event remembers it: `file_id` is the SHA-256 of its bytes in hex."""

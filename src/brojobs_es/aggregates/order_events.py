@@ -509,3 +509,18 @@ class EscrowAgeAlarmRaised(OrderEvent):
 @dataclass(frozen=True, kw_only=True)
 class ChatClosed(OrderEvent):
     TOPIC: ClassVar[str] = "order:ChatClosed"
+
+
+# -- erasing
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonErased(OrderEvent):
+    """What `person` wrote and uploaded under these generations of their key is gone; nothing else has changed."""
+
+    TOPIC: ClassVar[str] = "order:PersonErased"
+
+    person: str
+    role: Role
+    generations: tuple[int, ...]
+    reason: Words

@@ -14,7 +14,11 @@ from starlette.responses import JSONResponse, Response
 
 import brojobs_es
 from brojobs_es.api import problems
+from brojobs_es.api.audit import audit
 from brojobs_es.api.auth import Authenticator, Unauthenticated
+from brojobs_es.api.case_file import case_files
+from brojobs_es.api.checkpoints import checkpoints
+from brojobs_es.api.custody import custody
 from brojobs_es.api.disputes import disputes
 from brojobs_es.api.files import BadUpload, FileStore, FileTooLarge
 from brojobs_es.api.http import BadRequest, Edge
@@ -50,6 +54,10 @@ def create_app(runtime: Runtime) -> FastAPI:
     )
     app.include_router(orders(edge))
     app.include_router(disputes(edge))
+    app.include_router(audit(edge))
+    app.include_router(custody(edge))
+    app.include_router(checkpoints(edge))
+    app.include_router(case_files(edge))
     app.include_router(operations(edge))
     if key is not None and isinstance(clock, SandboxClock):
         app.include_router(sandbox(edge, key, clock))

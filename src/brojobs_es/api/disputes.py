@@ -13,6 +13,7 @@ from brojobs_es.aggregates.commands import DISPUTE_COMMANDS
 from brojobs_es.aggregates.commands.situation import Command
 from brojobs_es.api import lists, render_dispute
 from brojobs_es.api.answers import action_list, dispute_answer
+from brojobs_es.api.custody import looked
 from brojobs_es.api.http import Edge, past_instant, uuid_in_path, versioned
 from brojobs_es.api.openapi import command_docs, view_docs
 from brojobs_es.api.overview import overview
@@ -44,12 +45,14 @@ def disputes(edge: Edge) -> APIRouter:
 
     async def read(request: Request) -> Response:
         """The dispute now, or as of an instant."""
-        history, _, dispute_id = await now_or_then(request)
+        history, viewer, dispute_id = await now_or_then(request)
+        await looked(edge, viewer, history.order_id, "dispute")
         return versioned(render_dispute.dispute(history, dispute_id))
 
     async def thread(request: Request) -> Response:
         """What was said in the dispute; private notes only for mediators and auditors."""
         history, viewer, dispute_id = await now_or_then(request)
+        await looked(edge, viewer, history.order_id, "thread")
         return lists.page(request, render_dispute.thread(history, dispute_id, viewer))
 
     async def actions(request: Request) -> Response:
@@ -62,6 +65,7 @@ def disputes(edge: Edge) -> APIRouter:
         """The case on one page, for whoever has to decide it."""
         history, viewer, dispute_id = await now_or_then(request)
         viewer.must_be(Role.MEDIATOR, Role.AUDITOR, Role.OPERATOR)
+        await looked(edge, viewer, history.order_id, "overview")
         return JSONResponse(overview(history, dispute_id))
 
     at, part = (

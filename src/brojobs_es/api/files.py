@@ -1,6 +1,7 @@
 """Files of orders on local disk, named by what is in them: the SHA-256 of the bytes is the file's id.
 
-A file of any size passes through in pieces: parsed, hashed and written as it arrives, durable before it has a name.
+A file of any size passes through in pieces: parsed, hashed, sealed with its uploader's key and written as it arrives,
+durable before it has a name. Nothing lies on disk unsealed, not even while it arrives.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 import time
 import unicodedata
@@ -21,8 +23,11 @@ from typing import BinaryIO, ClassVar, Final, ParamSpec, TypeVar
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from brojobs_es.vault import PersonKey
+from brojobs_es.vault.files import CHUNK_BYTES, HEADER_BYTES, TAG_BYTES, BrokenFile, FileOpener, FileSealer
+
 BLOCK_BYTES: Final = 256 * 1024
-"""How much is gathered before a thread hashes and writes it, and how much is read at once."""
+"""How much is gathered before a thread hashes, seals and writes it."""
 OVERHEAD_BYTES: Final = 64 * 1024
 """What a body may hold besides the file: boundaries, headers, a preamble."""
 MAX_NAME_CHARS: Final = 255
@@ -71,29 +76,57 @@ class StoredFile:
 
 
 class FileStore:
-    """Keeps files as `folder/ab/cdef…` after their SHA-256. The same content twice is one file."""
+    """Keeps files as `folder/<person>/<generation>/ab/cdef…` after their SHA-256, sealed with that generation of the
+    uploader's key. The same content by the same person is one file; by two, each has one.
+    """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         """`folder` is made if missing; temporary files that a crash left behind a day ago are removed."""
-        self._folder = folder
-        self._incoming = folder / "incoming"
-        self._max_bytes = max_bytes
-        self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder = folder
+        self.incoming = folder / "incoming"
+        self.max_bytes = max_bytes
+        self.incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._sweep()
 
     def _sweep(self) -> None:
-        for left in self._incoming.iterdir():
+        for left in self.incoming.iterdir():
             with contextlib.suppress(FileNotFoundError):  # its own process may be done with it just now
                 if left.stat().st_mtime < time.time() - STALE_SECONDS:
                     left.unlink()
+
+    def of(self, key: PersonKey) -> PersonFiles:
+        """The files that are sealed with this key."""
+        return PersonFiles(self, key, self._folder_of(key.person, key.generation))
+
+    def forget(self, person: str, generation: int) -> int:
+        """Remove what was sealed with a generation of a person's key, for good; how many files there were."""
+        folder = self._folder_of(person, generation)
+        if not folder.is_dir():
+            return 0
+        count = sum(path.is_file() for path in folder.rglob("*"))
+        shutil.rmtree(folder)
+        _sync_folder(folder.parent)
+        return count
+
+    def _folder_of(self, person: str, generation: int) -> Path:
+        return self.folder / hashlib.sha256(person.encode()).hexdigest() / str(generation)
+
+
+class PersonFiles:
+    """What one person uploaded under one generation of the person's key."""
+
+    def __init__(self, store: FileStore, key: PersonKey, folder: Path) -> None:
+        self._store = store
+        self._key = key
+        self._folder = folder
 
     async def receive(self, content_type: str | None, chunks: AsyncIterable[bytes]) -> StoredFile:
         """Store the one part `file` of a multipart body that arrives in chunks.
 
         Raises BadUpload for any other body and FileTooLarge as soon as the limit is passed; nothing is left on disk.
         """
-        upload = _Upload(_boundary(content_type), self._max_bytes)
-        sink = await asyncio.to_thread(_Sink, self._incoming)
+        upload = _Upload(_boundary(content_type), self._store.max_bytes)
+        sink = await asyncio.to_thread(_Sink, self._store.incoming, FileSealer(self._key))
         try:
             async for chunk in chunks:
                 upload.feed(chunk)
@@ -112,10 +145,13 @@ class FileStore:
         return self._folder / sha256[:2] / sha256[2:]
 
     async def open_stream(self, sha256: str) -> AsyncIterator[bytes]:
-        """The file's bytes in blocks. Raises FileNotFoundError at once, not in the middle of an answer."""
+        """The file's bytes in blocks. Raises FileNotFoundError at once, not in the middle of an answer.
+
+        Raises BrokenFile where the bytes on disk are not as they were stored, before the bad block is handed out.
+        """
         path = self.path(sha256)
         await asyncio.to_thread(path.stat)
-        return _blocks(path)
+        return _blocks(path, self._key, bytes.fromhex(sha256))
 
 
 async def _to_the_end(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -128,41 +164,59 @@ async def _to_the_end(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
         raise
 
 
-async def _blocks(path: Path) -> AsyncIterator[bytes]:
+async def _blocks(path: Path, key: PersonKey, sha256: bytes) -> AsyncIterator[bytes]:
     file = await asyncio.to_thread(path.open, "rb")
     try:
-        while block := await asyncio.to_thread(file.read, BLOCK_BYTES):
+        opener = FileOpener(key, await asyncio.to_thread(file.read, HEADER_BYTES), sha256)
+        chunk = await asyncio.to_thread(file.read, CHUNK_BYTES + TAG_BYTES)
+        if not chunk:
+            raise BrokenFile("there is nothing behind the header")
+        while chunk:
+            block, chunk = await asyncio.to_thread(_step, file, opener, chunk)
             yield block
     finally:
         file.close()
 
 
+def _step(file: BinaryIO, opener: FileOpener, chunk: bytes) -> tuple[bytes, bytes]:
+    """Open a chunk, now that what follows it is known; the one that follows, empty at the end."""
+    following = file.read(CHUNK_BYTES + TAG_BYTES)
+    return opener.open(chunk, last=not following), following
+
+
 class _Sink:
     """A temporary file that becomes a stored one, whole, or goes away."""
 
-    def __init__(self, incoming: Path) -> None:
+    def __init__(self, incoming: Path, sealer: FileSealer) -> None:
         handle, name = tempfile.mkstemp(dir=incoming)
         self._temporary = Path(name)
         self._file: BinaryIO = os.fdopen(handle, "wb", buffering=0)
         self._hash = hashlib.sha256()
+        self._sealer = sealer
+        self._put(sealer.header)
 
     def write(self, block: bytes) -> None:
         self._hash.update(block)
+        for sealed in self._sealer.more(block):
+            self._put(sealed)
+
+    def keep(self, block: bytes, home: Path) -> str:
+        """Write the last block, make the file durable, give it its name; the SHA-256 in hex."""
+        self.write(block)
+        self._put(self._sealer.last(self._hash.digest()))
+        os.fsync(self._file.fileno())
+        sha256 = self._hash.hexdigest()
+        folder = home / sha256[:2]
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._temporary.replace(folder / sha256[2:])
+        for made in (folder, home, home.parent, home.parent.parent):
+            _sync_folder(made)
+        return sha256
+
+    def _put(self, block: bytes) -> None:
         rest = memoryview(block)
         while rest:
             rest = rest[self._file.write(rest) :]
-
-    def keep(self, block: bytes, folder: Path) -> str:
-        """Write the last block, make the file durable, give it its name; the SHA-256 in hex."""
-        self.write(block)
-        os.fsync(self._file.fileno())
-        sha256 = self._hash.hexdigest()
-        home = folder / sha256[:2]
-        home.mkdir(mode=0o700, exist_ok=True)
-        self._temporary.replace(home / sha256[2:])
-        _sync_folder(home)
-        _sync_folder(folder)
-        return sha256
 
     def close(self) -> None:
         self._file.close()

@@ -22,6 +22,7 @@ from brojobs_es.store.lists import DisputeFilter, OrderFilter, find_disputes, fi
 
 DEFAULT_LIMIT: Final = 50
 CATCH_UP_SECONDS: Final = 5.0
+CURSOR_DIGITS_MAX: Final = 18
 DOCKET_STATUSES: Final = ("open", "unassigned", "under_review", "overdue", "closed")
 USER_ID_CHARS_MAX: Final = 255
 PARTY_NAMES: Final = ("buyer", "seller")
@@ -31,7 +32,7 @@ T = TypeVar("T")
 def part(request: Request, items: Sequence[T]) -> tuple[Sequence[T], str | None]:
     """A part of a list that is in memory, and the cursor of the next part."""
     text = _read_cursor(request)
-    if text is not None and not text.isdecimal():
+    if text is not None and not (len(text) <= CURSOR_DIGITS_MAX and text.isdecimal()):
         raise BadRequest("cursor", "this cursor is not one of ours")
     start = int(text) if text else 0
     end = start + limit(request, LIMIT_MAX)

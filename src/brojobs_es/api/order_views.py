@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 from brojobs_es.aggregates.base import Role
 from brojobs_es.api import lists, render
 from brojobs_es.api.answers import action_list
+from brojobs_es.api.custody import looked
 from brojobs_es.api.http import BadRequest, Edge, number, past_instant, uuid_in_path, versioned
 from brojobs_es.api.openapi import view_docs
 from brojobs_es.api.overview import summary
@@ -42,7 +43,8 @@ class OrderViews:
 
     async def chat(self, request: Request) -> Response:
         """The chat lock and the messages, oldest first."""
-        history, _ = await self._now_or_then(request)
+        history, viewer = await self._now_or_then(request)
+        await looked(self._edge, viewer, history.order_id, "chat")
         content = render.chat(history)
         content["messages"], content["next"] = lists.part(request, content["messages"])
         content["items"] = content["messages"]  # the name that every list has; both stand in the contract
@@ -55,6 +57,7 @@ class OrderViews:
     async def events(self, request: Request) -> Response:
         """The order's events and its disputes', in recorded order."""
         history, viewer = await self._now_or_then(request)
+        await looked(self._edge, viewer, history.order_id, "events")
         return lists.events(self._edge, request, history, viewer)
 
     async def support_summary(self, request: Request) -> Response:

@@ -368,6 +368,41 @@ class Overview(Shape):
     escrow: Escrow
 
 
+class RefusedCommand(Shape):
+    """`number` counts within its log, in commit order."""
+
+    log: int
+    number: int
+    cursor: str
+    order_id: UUID | None
+    actor: EventActor
+    command: str
+    command_id: UUID | None
+    code: str
+    at: datetime
+
+
+class RefusalList(Shape):
+    items: list[RefusedCommand]
+    next: str | None
+
+
+class Look(Shape):
+    """Somebody of the staff looked at the order, or, where `order_id` is null, at its log as far as `filters` say."""
+
+    cursor: str
+    order_id: UUID | None
+    reader: EventActor
+    what: str
+    filters: dict[str, str]
+    at: datetime
+
+
+class CustodyList(Shape):
+    items: list[Look]
+    next: str | None
+
+
 SHAPES: Final = (
     Order,
     OrderList,
@@ -381,4 +416,6 @@ SHAPES: Final = (
     Thread,
     Overview,
     File,
+    RefusalList,
+    CustodyList,
 )

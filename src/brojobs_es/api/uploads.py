@@ -14,6 +14,7 @@ from brojobs_es.aggregates.commands.chatting import takes_files
 from brojobs_es.api.http import Edge, idempotency_key, uuid_in_path
 from brojobs_es.application.access import NotFound
 from brojobs_es.application.records import FileRow
+from brojobs_es.application.sealing import key_of, key_of_row
 from brojobs_es.errors import Refusal
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -35,7 +36,7 @@ UPLOAD_DOCS: dict[str, Any] = {
 
 def add_routes(router: APIRouter, edge: Edge) -> None:
     """Uploading and downloading files of an order."""
-    service, logs = edge.runtime.service, edge.runtime.logs
+    service, vault = edge.runtime.service, edge.runtime.vault
 
     async def upload(request: Request) -> Response:
         """Upload one file, in the part `file`; commands refer to its `file_id`."""
@@ -45,7 +46,8 @@ def add_routes(router: APIRouter, edge: Edge) -> None:
         key = idempotency_key(request)
         if not takes_files(history.case.order, history.now):
             raise Refusal("chat_closed")
-        stored = await edge.files.receive(request.headers.get("content-type"), request.stream())
+        own = await key_of(vault, viewer.id)
+        stored = await edge.files.of(own).receive(request.headers.get("content-type"), request.stream())
         row = FileRow(
             order_id=history.order_id,
             file_id=stored.sha256,
@@ -54,10 +56,10 @@ def add_routes(router: APIRouter, edge: Edge) -> None:
             media_type=stored.media_type,
             uploaded_by=viewer.id,
             uploaded_at=history.now,
+            key=own.generation,
         )
-        await logs.add_file(row)
+        kept = await service.add_file(row, own)
         again = key is not None and await service.used_before(caller, key, history.order_id, f"file {stored.sha256}")
-        (kept,) = await logs.files(history.order_id, [stored.sha256])
         return JSONResponse(_shown(kept), headers={"Idempotency-Replayed": "true"} if again else None)
 
     async def download(request: Request) -> Response:
@@ -65,17 +67,21 @@ def add_routes(router: APIRouter, edge: Edge) -> None:
         history, viewer = await service.see(uuid_in_path(request.path_params["order_id"]), await edge.caller(request))
         viewer.must_be(Role.BUYER, Role.SELLER, Role.MEDIATOR, Role.AUDITOR)
         file_id = request.path_params["file_id"]
-        rows = await logs.files(history.order_id, [file_id]) if _SHA256.fullmatch(file_id) else []
-        if not rows:
+        rows = await service.files(history.order_id, [file_id]) if _SHA256.fullmatch(file_id) else []
+        row = next((row for row in sorted(rows, key=lambda row: row.uploaded_by != viewer.id) if not row.erased), None)
+        if row is None:
             raise NotFound
-        row = rows[0]
+        ring = await vault.to_read({(row.uploaded_by, row.key)})
+        key = key_of_row(row, ring)
+        if key is None:
+            raise NotFound
         headers = {
             "Content-Length": str(row.size),
             "Content-Disposition": f"attachment; filename*=UTF-8''{quote(row.name, safe='')}",
             "X-Content-Type-Options": "nosniff",
             "ETag": f'"{row.file_id}"',
         }
-        content = await edge.files.open_stream(row.file_id)
+        content = await edge.files.of(key).open_stream(row.file_id)
         return StreamingResponse(content, headers=headers, media_type=row.media_type)
 
     router.add_api_route(

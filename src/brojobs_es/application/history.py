@@ -12,19 +12,23 @@ from brojobs_es.aggregates.base import Event
 from brojobs_es.application.records import NewEvent, RecordedEvent
 from brojobs_es.case import Case
 from brojobs_es.mapper import EventMapper
+from brojobs_es.vault import Ring
 
 _MAPPER = EventMapper()
 
 
-def decode(recorded: RecordedEvent) -> Event:
-    """The event of a stored row; raises MapperDeserialisationError."""
-    return _MAPPER.read(recorded.topic, recorded.state, recorded.stream_id, recorded.stream_version)
+def decode(recorded: RecordedEvent, ring: Ring | None = None) -> Event:
+    """The event of a stored row; raises MapperDeserialisationError.
+
+    The ring has the keys that `wanted_in` asks for; without a ring all words are left sealed, their texts empty.
+    """
+    return _MAPPER.read(recorded.topic, recorded.state, recorded.stream_id, recorded.stream_version, ring)
 
 
-def encode(event: Event) -> NewEvent:
-    """The event as the store takes it."""
-    stored = _MAPPER.to_stored_event(event)
-    return NewEvent(event.originator_id, event.originator_version, stored.topic, stored.state)
+def encode(event: Event, ring: Ring) -> NewEvent:
+    """The event as the store takes it, words sealed; raises KeysWanted."""
+    state = _MAPPER.write(event, ring)
+    return NewEvent(event.originator_id, event.originator_version, event.TOPIC, state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,9 @@ class History:
         return None if case is None else cls(case.order.id, list(entries), case, now)
 
     @classmethod
-    def recorded(cls, rows: Iterable[RecordedEvent], now: datetime) -> Self | None:
-        """The history that is stored; `now` never lies before its last event."""
-        entries = [Entry(decode(row), row.position, row.state) for row in rows]
+    def recorded(cls, rows: Iterable[RecordedEvent], now: datetime, ring: Ring | None = None) -> Self | None:
+        """The history that is stored; `now` never lies before its last event. Words are opened as far as `ring` can."""
+        entries = [Entry(decode(row, ring), row.position, row.state) for row in rows]
         return cls.of(entries, max(now, entries[-1].event.timestamp)) if entries else None
 
     def positions(self) -> set[int]:

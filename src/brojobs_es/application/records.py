@@ -55,7 +55,11 @@ class RecordedEvent:
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """A file of an order: its content's digest, the name it came with, its size in bytes, who uploaded it and when."""
+    """A file of an order: its content's digest, the name it came with, its size in bytes, who uploaded it and when.
+
+    `key` is the generation of the uploader's key that seals name and content. In the store `name` is sealed;
+    where it cannot be opened any more, the row is read as `erased`.
+    """
 
     order_id: UUID
     file_id: str
@@ -64,6 +68,8 @@ class FileRow:
     media_type: str
     uploaded_by: str
     uploaded_at: datetime
+    key: int = 0
+    erased: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,9 @@ now. A key's first success is kept in the commit of its events and is answered a
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -18,15 +17,27 @@ from brojobs_es.aggregates.base import Actor, Cause, FileRef, Role, Words
 from brojobs_es.aggregates.commands.ordering import Place, check_parties, place
 from brojobs_es.aggregates.commands.situation import Command, Known, Situation
 from brojobs_es.application.access import Caller, NotFound, Viewer, viewer_of
-from brojobs_es.application.history import History, encode
+from brojobs_es.application.history import History
 from brojobs_es.application.keys import KeysUnderWay
 from brojobs_es.application.records import (
     Append,
     EventLog,
+    FileRow,
     IdempotencyRecord,
     KeyTaken,
     RefusedCommand,
     VersionConflict,
+)
+from brojobs_es.application.sealing import (
+    KeyVault,
+    encoded,
+    is_digest_of,
+    key_of,
+    opened_rows,
+    recorded,
+    request_digest,
+    ring_for,
+    sealed_row,
 )
 from brojobs_es.case import Case
 from brojobs_es.clock import Clock
@@ -34,6 +45,7 @@ from brojobs_es.errors import Refusal
 from brojobs_es.ids import order_id_for
 from brojobs_es.mapper import canonical
 from brojobs_es.terms import Terms
+from brojobs_es.vault import PersonKey
 
 ATTEMPTS: Final = 25
 """How often a command that loses races is judged again before it is told to try later."""
@@ -52,11 +64,11 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class KeyUse:
-    """A caller's key and the digest of the request that it stands for."""
+    """A caller's key and the request that it stands for, in canonical form."""
 
     caller: str
     key: str
-    digest: bytes
+    request: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +98,9 @@ class Attempt:
 class Service:
     """The orders of one deployment."""
 
-    def __init__(self, log: EventLog, clock: Clock, terms: Terms) -> None:
+    def __init__(self, log: EventLog, vault: KeyVault, clock: Clock, terms: Terms) -> None:
         self._log = log
+        self._vault = vault
         self._clock = clock
         self._terms = terms
         self._under_way = KeysUnderWay()
@@ -121,11 +134,13 @@ class Service:
     async def histories(self, order_ids: list[UUID]) -> list[History]:
         """Several orders now, in the order of their ids; due timers show but are left to be recorded."""
         rows = await self._log.load_many(order_ids)
-        found = (History.recorded(rows[order_id], self._clock.now()) for order_id in order_ids if order_id in rows)
+        ring = await ring_for(self._vault, (row for history in rows.values() for row in history))
+        now = self._clock.now()
+        found = (History.recorded(rows[order_id], now, ring) for order_id in order_ids if order_id in rows)
         return [history.elapsed(self._clock.now()) for history in found if history]
 
     async def _stored(self, order_id: UUID) -> History:
-        history = History.recorded(await self._log.load(order_id), self._clock.now())
+        history = await recorded(self._vault, await self._log.load(order_id), self._clock.now())
         if history is None:
             raise NotFound
         return history
@@ -146,7 +161,7 @@ class Service:
                 return await self._replay(kept, use, caller)
             order_id = body.offered_id() or (order_id_for(use.caller, use.key) if use else uuid4())
             if body.offered_id() is not None and (rows := await self._log.load(order_id)):
-                return self._placed_before(History.recorded(rows, self._clock.now()), body, caller)
+                return self._placed_before(await recorded(self._vault, rows, self._clock.now()), body, caller)
             now = self._clock.now()
             case = Case.place(
                 place(body, caller.sub, now, self._terms), order_id, now, _cause(Actor(Role.BUYER, caller.sub), "place")
@@ -232,17 +247,23 @@ class Service:
         version = dispute.version if dispute_id and dispute else case.order.version
         if if_match is not None and version not in if_match:
             raise Refusal("version_conflict", facts={"current_version": version})
-        known = Known(await self._files(current.order_id, attempt.body), current.positions())
+        files = await self._named_files(current.order_id, attempt.body, attempt.actor.id)
+        known = Known(files, current.positions())
         situation = Situation(case.order, dispute, attempt.actor, current.now, attempt.body, known)
         case.execute(attempt.command, situation, cause)
         return case
 
-    async def _files(self, order_id: UUID, body: Any) -> Mapping[str, FileRef]:
+    async def _named_files(self, order_id: UUID, body: Any, actor_id: str | None) -> Mapping[str, FileRef]:
+        """The files that a body names; of a content that both parties uploaded, the actor's own. Erased ones are gone."""
         named = _file_ids(body.model_dump())
         if not named:
             return {}
-        rows = await self._log.files(order_id, named)
-        return {r.file_id: FileRef(r.file_id, Words(r.uploaded_by, r.name), r.size, r.media_type) for r in rows}
+        rows = sorted(await self.files(order_id, named), key=lambda row: row.uploaded_by == actor_id)
+        return {
+            r.file_id: FileRef(r.file_id, Words(r.uploaded_by, r.name), r.size, r.media_type)
+            for r in rows
+            if not r.erased
+        }
 
     async def _record(self, stored: History, case: Case, now: datetime, use: KeyUse | None) -> History:
         """Commit the case's new events, with the answer for its key; the history that now stands."""
@@ -250,9 +271,10 @@ class Service:
         if use:
             versions = {str(stream.id): stream.version for stream in (case.order, *case.disputes)}
             answer = canonical({"now": now.isoformat(), "versions": versions})
-            record = IdempotencyRecord(use.caller, use.key, use.digest, stored.order_id, answer)
+            digest = await self._digest(use)
+            record = IdempotencyRecord(use.caller, use.key, digest, stored.order_id, answer)
         positions: list[int] = []
-        new = tuple(map(encode, case.new))
+        new = await encoded(self._vault, case.new)
         if new or record:
             positions = await self._log.append(Append(stored.order_id, new, record))
         return stored.with_recorded(case, now, new, positions)
@@ -266,7 +288,7 @@ class Service:
         dispute_id: UUID | None = None,
     ) -> Answer:
         """The first answer to this key, made again from the very events that stood after its commit."""
-        if use is None or kept.request_digest != use.digest:
+        if use is None or not await is_digest_of(self._vault, kept.request_digest, use.request, use.caller):
             raise Refusal("idempotency_key_reused")
         first = json.loads(kept.answer)
         stored = await self._stored(kept.order_id)
@@ -275,19 +297,36 @@ class Service:
         target = _target(command, history.case, dispute_id) if command else None
         return Answer(history, viewer, len(history.entries), replayed=True, dispute_id=target)
 
+    async def _digest(self, use: KeyUse) -> bytes:
+        return request_digest(use.request, await key_of(self._vault, use.caller))
+
+    # -- files
+
+    async def add_file(self, row: FileRow, key: PersonKey) -> FileRow:
+        """Note a file that was stored under the uploader's key; the row that stands: a first upload keeps its name."""
+        await self._log.add_file(sealed_row(row, key))
+        rows = await self.files(row.order_id, [row.file_id])
+        return next(kept for kept in rows if kept.uploaded_by == row.uploaded_by and kept.key == key.generation)
+
+    async def files(self, order_id: UUID, file_ids: Sequence[str] | None = None) -> list[FileRow]:
+        """An order's files, all of them or those named, by time of upload; the names of erased ones are placeholders."""
+        return await opened_rows(self._vault, await self._log.files(order_id, file_ids))
+
     async def used_before(self, caller: Caller, key: str, order_id: UUID, content: str) -> bool:
         """Bind a key to something without events (an upload); whether it already was. Another content is refused."""
-        digest = sha256(canonical({"target": str(order_id), "content": content})).digest()
-        record = IdempotencyRecord(caller.sub, key, digest, order_id, b"{}")
+        use = KeyUse(caller.sub, key, canonical({"target": str(order_id), "content": content}))
         kept = await self._log.find_key(caller.sub, key)
         if kept is None:
+            record = IdempotencyRecord(caller.sub, key, await self._digest(use), order_id, b"{}")
             try:
                 await self._log.append(Append(order_id, (), record))
             except KeyTaken as taken:
                 kept = taken.record
-        if kept is not None and kept.request_digest != digest:
+        if kept is None:
+            return False
+        if not await is_digest_of(self._vault, kept.request_digest, use.request, use.caller):
             raise Refusal("idempotency_key_reused")
-        return kept is not None
+        return True
 
     async def _keep_refusal(self, order_id: UUID, cause: Cause, refusal: Refusal, now: datetime) -> None:
         actor = cause.actor
@@ -310,10 +349,10 @@ def _cause(actor: Actor, command: str) -> Cause:
 
 
 def _key_use(ask: Ask, target: str, content: object) -> KeyUse | None:
-    """The key that this request uses; a dry run uses none. The digest binds it to its target and the body's meaning."""
+    """The key that this request uses; a dry run uses none. It is bound to its target and the body's meaning."""
     if ask.key is None or ask.dry_run:
         return None
-    return KeyUse(ask.caller.sub, ask.key, sha256(canonical({"target": target, "content": content})).digest())
+    return KeyUse(ask.caller.sub, ask.key, canonical({"target": target, "content": content}))
 
 
 def _target(command: Command, case: Case, dispute_id: UUID | None) -> UUID | None:

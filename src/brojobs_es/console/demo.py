@@ -33,6 +33,7 @@ from brojobs_es.console.stories import Stage, Unexpected, mediated, renegotiated
 from brojobs_es.console.timeline import Shown, chat_words, timeline, until_words
 from brojobs_es.language import Text as Bilingual
 from brojobs_es.language import format_money
+from brojobs_es.settings import Settings
 from brojobs_es.store import embedded
 
 START_SECONDS: Final = 90.0
@@ -61,12 +62,14 @@ _WORDS: Final = {
 }  # fmt: skip
 
 
-def play(console: Console, lang: str, data_dir: Path | None = None, logs: int = 1) -> bool:
+def play(console: Console, lang: str, settings: Settings, data_dir: Path | None = None) -> bool:
     """Whether both stories went as they should and everything that must hold, held.
 
-    The service and its data are the demo's own: in `data_dir`, or in a folder that goes away.
+    The service and its data are the demo's own: in `data_dir`, or in a folder that goes away. Of the settings only the
+    number of logs is used.
     """
     began = time.monotonic()
+    own = settings.model_copy(update={"database_url": None, "master_key": None})
 
     def say(name: str, **values: object) -> str:
         return _WORDS[name].of(lang).format(**values)
@@ -75,7 +78,7 @@ def play(console: Console, lang: str, data_dir: Path | None = None, logs: int = 
         folder = data_dir.absolute() if data_dir is not None else stack.enter_context(_temporary_folder())
         console.print(say("starting"))
         try:
-            client = stack.enter_context(_service(folder, lang, logs))
+            client = stack.enter_context(_service(folder, lang, own.logs))
             # A still clock from the first step on: the stories move it, the machine does not.
             client.move_to((client.now() + timedelta(days=1)).replace(hour=9, minute=0, second=0, microsecond=0))
             commands, held = 0, True
@@ -84,7 +87,7 @@ def play(console: Console, lang: str, data_dir: Path | None = None, logs: int = 
                 stage = Stage(client, console, lang)
                 story(stage)
                 commands += stage.commands
-                held = _look_and_check(stage, console, say, _recorded(stage, folder, logs, lang), lang) and held
+                held = _look_and_check(stage, console, say, _recorded(stage, folder, own, lang), lang) and held
         except Unexpected as error:
             console.print(Text(str(error), "red"))
             held, commands = False, 0
@@ -94,10 +97,10 @@ def play(console: Console, lang: str, data_dir: Path | None = None, logs: int = 
     return held
 
 
-def _recorded(stage: Stage, folder: Path, logs: int, lang: str) -> tuple[History, int]:
+def _recorded(stage: Stage, folder: Path, settings: Settings, lang: str) -> tuple[History, int]:
     """The story's order, read from the database past the service."""
     with embedded.start(folder) as server:
-        return recorded_history(server.uri, logs, UUID(stage.order_id), lang)
+        return recorded_history(server.uri, settings, UUID(stage.order_id), lang)
 
 
 def _look_and_check(

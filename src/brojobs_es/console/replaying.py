@@ -12,6 +12,9 @@ from brojobs_es.console.steps import until_instant
 from brojobs_es.console.timeline import Shown, moment
 from brojobs_es.console.words import label
 from brojobs_es.ids import log_of
+from brojobs_es.settings import Settings
+from brojobs_es.store.vault import read_ring
+from brojobs_es.vault import MasterKey
 
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)  # so that a history is looked at from its own last event
 
@@ -20,17 +23,19 @@ class NothingToShow(Exception):
     """There is no such order, or it had no history at that point; the message is for the reader."""
 
 
-def recorded_history(database_url: str, logs: int, stream_id: UUID, lang: str) -> tuple[History, int]:
+def recorded_history(database_url: str, settings: Settings, stream_id: UUID, lang: str) -> tuple[History, int]:
     """All that is recorded of an order, named by its id or a dispute's, and the log it lies in.
 
-    It is looked at from its last event, so nothing in it depends on when it is read. Raises NothingToShow.
+    It is looked at from its last event, so nothing in it depends on when it is read. What people wrote is opened as far
+    as their keys are left. Raises NothingToShow, psycopg.Error, MasterKeyError.
     """
-    rows = recorded_events(database_url, logs, stream_id)
+    rows = recorded_events(database_url, settings.logs, stream_id)
     if not rows:
         raise NothingToShow(label("unknown", lang, order=stream_id))
-    history = History.recorded(rows, _LONG_AGO)
+    master = MasterKey.from_file(settings.master_key) if settings.master_key else None
+    history = History.recorded(rows, _LONG_AGO, read_ring(database_url, (row.state for row in rows), master))
     assert history is not None
-    return history, log_of(stream_id, logs)
+    return history, log_of(stream_id, settings.logs)
 
 
 def up_to(history: History, lang: str, *, at: datetime | None = None, version: int | None = None) -> Shown:

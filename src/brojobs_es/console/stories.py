@@ -114,6 +114,19 @@ def _without_none(body: Mapping[str, Any]) -> dict[str, Any]:
 def renegotiated(stage: Stage) -> None:
     """Paid, late, reminded, renegotiated, delivered, revised, a cancellation refused, accepted."""
     due_at = stage.client.now() + 5 * _D
+    _ordered_and_paid(stage, due_at)
+    stage.at(due_at + _H)
+    _late_and_renegotiated(stage, due_at)
+    stage.later(_D)
+    _delivered_and_revised(stage)
+    stage.later(_D)
+    second = stage.uploads("logo-2.svg", "second version")
+    answers = [{"number": 1, "status": "addressed"}, {"number": 2, "status": "addressed", "note": "Recadré."}]
+    stage.does("seller", "deliver", note="Deuxième version", files=[second], points=answers)
+    stage.does("buyer", "accept-delivery")
+
+
+def _ordered_and_paid(stage: Stage, due_at: datetime) -> None:
     stage.does(
         "buyer",
         "place",
@@ -127,11 +140,13 @@ def renegotiated(stage: Stage) -> None:
     paid: dict[str, Any] = {"payment_reference": "virement-7781", "amount": PRICE}
     stage.does("operator", "confirm-payment", **paid)
     stage.does("operator", "confirm-payment", **paid)  # told twice by the payment system: nothing happens
-    stage.does("buyer", "post-message", key="bonjour", text="Bonjour Sacha, plutôt doré que jaune, s’il vous plaît.")
-    stage.does("buyer", "post-message", key="bonjour", text="Bonjour Sacha, plutôt doré que jaune, s’il vous plaît.")
+    for _ in range(2):  # and a client that lost the first answer asks again with its key
+        text = "Bonjour Sacha, plutôt doré que jaune, s’il vous plaît."
+        stage.does("buyer", "post-message", key=f"bonjour {stage.order_id}", text=text)
     stage.does("seller", "post-message", text="Bonjour Camille, c’est noté.")
 
-    stage.at(due_at + _H)
+
+def _late_and_renegotiated(stage: Stage, due_at: datetime) -> None:
     stage.does("buyer", "send-reminder", text="La date est passée, où en êtes-vous ?")
     stage.does("seller", "propose-deadline", due_at=wire(due_at + 4 * _D), comment="J’ai été souffrant.")
     stage.does("buyer", "propose-deadline", due_at=wire(due_at + 2 * _D), comment="Deux jours, pas plus.")
@@ -139,25 +154,17 @@ def renegotiated(stage: Stage) -> None:
     stage.does("seller", "accept-deadline", proposal_id=proposal)
     stage.does("buyer", "cancel-overdue", refused="not_overdue")
 
-    stage.later(_D)
+
+def _delivered_and_revised(stage: Stage) -> None:
     first = stage.uploads("logo-1.svg", "first version")
     stage.does("seller", "deliver", note="Première version", files=[first])
     stage.does("buyer", "post-message", refused="chat_locked", text="Merci !")
-    stage.does(
-        "buyer",
-        "request-revision",
-        points=[{"text": "Le doré tire sur le vert."}, {"text": "L’épi est coupé à droite."}],
-    )
+    points = [{"text": "Le doré tire sur le vert."}, {"text": "L’épi est coupé à droite."}]
+    stage.does("buyer", "request-revision", points=points)
     stage.later(3 * _H)
     stage.does("seller", "accept-revision", due_at=wire(stage.client.now() + 2 * _D))
     stage.does("buyer", "request-cancellation", reason="delay")
     stage.does("seller", "refuse-cancellation", reason="La retouche est presque prête.")
-
-    stage.later(_D)
-    second = stage.uploads("logo-2.svg", "second version")
-    answers = [{"number": 1, "status": "addressed"}, {"number": 2, "status": "addressed", "note": "Recadré."}]
-    stage.does("seller", "deliver", note="Deuxième version", files=[second], points=answers)
-    stage.does("buyer", "accept-delivery")
 
 
 def mediated(stage: Stage) -> None:

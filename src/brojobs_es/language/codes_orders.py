@@ -213,4 +213,21 @@ ORDER_CODES: Final[Mapping[str, CodeText]] = {
             "Accept the delivery, or open a dispute if you still disagree.",
         ),
     ),
+    "order_in_dispute": CodeText(
+        Text("Commande en litige", "Order in dispute"),
+        Text(
+            "Une commande de cette personne est en litige : rien n’en est effacé avant la fin du litige "
+            "et du délai de conservation.",
+            "An order of this person is in dispute: nothing of it is erased before the dispute and the retention period end.",
+        ),
+    ),
+    "within_retention": CodeText(
+        Text("Conservation en cours", "Within retention"),
+        Text(
+            "Une commande de cette personne doit encore être conservée. "
+            "L’effacement sera possible [à partir du {available_from}|après sa fin et le délai de conservation].",
+            "An order of this person must still be kept. "
+            "Erasing will be possible [from {available_from}|after its end and the retention period].",
+        ),
+    ),
 }

@@ -197,4 +197,9 @@ ORDER_SENTENCES: Final[Mapping[str, Text]] = {
         "The money has long been in escrow: an operator can open a dispute.",
     ),
     "ChatClosed": Text("La conversation est close.", "The chat is closed."),
+    # -- erasing
+    "PersonErased": Text(
+        "Les textes et fichiers d’une personne[ ({role})] ont été effacés[ : {reason}].",
+        "The words and files of a person[ ({role})] were erased[: {reason}].",
+    ),
 }

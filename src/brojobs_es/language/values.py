@@ -19,6 +19,7 @@ _KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "closed": ("pending",),
     "kind": ("evidence_kind",),
     "asked": ("addressee",),
+    "role": ("role",),
 }
 """Which lists of words a string under this name is taken from."""
 

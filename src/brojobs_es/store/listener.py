@@ -68,6 +68,7 @@ class Listener:
 async def wait(event: asyncio.Event, timeout_seconds: float, *, clear: bool = True) -> None:
     """Wait until the event is set or the time is up; the reader's own event is then cleared for the next time."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), timeout_seconds)
+        async with asyncio.timeout(timeout_seconds):  # wait_for swallows a cancellation that comes with the event
+            await event.wait()
     if clear:
         event.clear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -29,7 +29,7 @@ from brojobs_es.store.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 __all__ = [
     "Append",
@@ -44,6 +44,8 @@ __all__ = [
     "VersionConflict",
     "VersionGap",
 ]
+
+T = TypeVar("T")
 
 _MIN_CONNECTIONS: Final = 2
 
@@ -93,6 +95,10 @@ class Logs:
         async with self._db.connection() as connection:
             yield connection
 
+    async def run(self, work: Callable[[AsyncConnection[TupleRow]], Awaitable[T]]) -> T:
+        """Do work that may safely be done twice, on a connection of the pool."""
+        return await self._db.run(work)
+
     def log_of(self, stream_id: UUID) -> int:
         """The number of the log in which an order (or a dispute of it) lives."""
         return log_of(stream_id, self.count)
@@ -132,7 +138,7 @@ class Logs:
         return IdempotencyRecord(*rows[0]) if rows else None
 
     async def add_file(self, file: FileRow) -> bool:
-        """Note a file of an order; False where the order already has that content (its first name stays)."""
+        """Note a file of an order; False where its uploader already gave the order that content (the first name stays)."""
         values = (
             file.order_id,
             file.file_id,
@@ -141,6 +147,7 @@ class Logs:
             file.media_type,
             file.uploaded_by,
             file.uploaded_at,
+            file.key,
         )
         rows = await self._rows(sql.insert_file(self.log_of(file.order_id)), values)
         return bool(rows)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 import psycopg
@@ -51,18 +51,42 @@ class ParkedEvent:
     reason: str
 
 
+class Table(Protocol):
+    """What keeps the rows of one view."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def clear(self, connection: Connection) -> None:
+        """Throw the rows away."""
+        ...
+
+    async def take(self, connection: Connection, log: int, events: Sequence[RecordedEvent]) -> int:
+        """Add a batch of one log's events; how many were parked."""
+        ...
+
+
 class Projector:
     """Keeps the tables of some views up to date with all logs. Any number of them may run at once, in any process.
 
     A view's row in `views.tracking` is locked while a batch of it is taken; who finds it locked leaves the view alone.
-    `decode` turns a stored event into what the views fold; where it raises, the event is parked.
+    `decode` turns a stored event into what the views fold; where it raises, the event is parked. `tables` are kept in
+    the same way, each by a way of its own.
     """
 
     def __init__(
-        self, url: str, logs: int, views: Sequence[View[Any]], decode: Decode, *, poll_seconds: float = 1.0
+        self,
+        url: str,
+        logs: int,
+        views: Sequence[View[Any]],
+        decode: Decode,
+        *,
+        tables: Sequence[Table] = (),
+        poll_seconds: float = 1.0,
     ) -> None:
         self._logs = logs
-        self._tables = {view.name: ViewTable(view, decode) for view in views}
+        self._tables: dict[str, Table] = {view.name: ViewTable(view, decode) for view in views}
+        self._tables |= {table.name: table for table in tables}
         self._poll_seconds = poll_seconds
         target = conninfo(url, "brojobs_projector", lock_timeout="0")
         self._pool = AsyncConnectionPool(

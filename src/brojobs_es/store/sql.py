@@ -95,15 +95,15 @@ def select_order_of_stream(log: int) -> str:
 def insert_file(log: int) -> str:
     """One file; a row comes back only where it is new."""
     return f"""
-        INSERT INTO {schema(log)}.files (order_id, file_id, name, size, media_type, uploaded_by, uploaded_at)
-        VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING 1
+        INSERT INTO {schema(log)}.files (order_id, file_id, name, size, media_type, uploaded_by, uploaded_at, key)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING 1
     """
 
 
 def select_files(log: int) -> str:
     """An order's files; `file_ids` NULL means all."""
     return f"""
-        SELECT order_id, file_id, name, size, media_type, uploaded_by, uploaded_at FROM {schema(log)}.files
+        SELECT order_id, file_id, name, size, media_type, uploaded_by, uploaded_at, key FROM {schema(log)}.files
         WHERE order_id = %(order_id)s
             AND (%(file_ids)s::text[] IS NULL OR file_id = ANY(%(file_ids)s::text[]))
         ORDER BY uploaded_at, file_id

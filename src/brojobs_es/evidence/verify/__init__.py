@@ -1,0 +1,1 @@
+"""Verification of a database: events, chains, tree, checkpoints and witnesses, each computed again outside of it."""

@@ -1,0 +1,153 @@
+"""Files of an order: content-addressed, limited, for the parties to bring and for who decides to read."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+
+import httpx
+import pytest
+from tests.http.service import MAX_FILE_BYTES
+from tests.http.world import NOWHERE, SHA, Told, World, code
+
+
+def download(order: Told, who: str | None, file_id: str) -> httpx.Response:
+    return order.world.get(who, f"{order.path}/files/{file_id}")
+
+
+def test_an_uploaded_file_comes_back_byte_for_byte(world: World) -> None:
+    """200 with its SHA-256 as id; all who may read it get the same bytes, safely named."""
+    order, content = world.paid(), bytes(range(256)) * 100
+    answer = order.upload("seller", "logo final.png", content, "image/png")
+    sha = hashlib.sha256(content).hexdigest()
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "file_id": sha, "name": "logo final.png", "size": 25_600, "media_type": "image/png", "sha256": sha,
+    }  # fmt: skip
+    for who in ("buyer", "seller", "mediator", "auditor"):
+        got = download(order, who, sha)
+        assert (got.status_code, got.content) == (200, content)
+        assert got.headers["content-type"] == "image/png"
+        assert got.headers["content-disposition"].startswith("attachment")
+        assert got.headers["x-content-type-options"] == "nosniff"
+
+
+def test_who_may_bring_and_who_may_take(world: World) -> None:
+    """Parties bring; parties, mediators and auditors take; others are refused or find nothing."""
+    order = world.paid()
+    file_id = order.file("buyer")
+    for who in ("mediator", "auditor", "operator"):
+        assert code(order.upload(who)) == "forbidden"
+    assert code(order.upload("stranger")) == "not_found"
+    assert code(download(order, "operator", file_id)) == "forbidden"
+    assert code(download(order, "stranger", file_id)) == "not_found"
+    assert code(download(order, None, file_id)) == "unauthenticated"
+
+
+def test_a_file_belongs_to_its_order(world: World) -> None:
+    """Knowing the digest of another order's file is not enough to read or to deliver it."""
+    order, other = world.paid(), world.paid()
+    file_id = other.file()
+    assert code(download(order, "seller", file_id)) == "not_found"
+    order.seller("deliver", note="x", files=[file_id], refused=(422, "unknown_file"))
+    order.seller("deliver", note="x", files=[file_id.upper()], refused=(422, "unknown_file"))
+
+
+@pytest.mark.parametrize("name", ["idée d'été.png", "Œuvre – v1.pdf", "名前.txt", "a" * 300 + ".txt"])
+def test_names_are_kept_as_people_wrote_them(world: World, name: str) -> None:
+    """Accents and all; only what is too long is shortened, before its ending."""
+    order = world.paid()
+    answer = order.upload("seller", name)
+    assert answer.status_code == 200
+    kept = answer.json()["name"]
+    assert kept == name or (len(name) > 255 and kept == "a" * 251 + ".txt")
+    assert download(order, "buyer", answer.json()["file_id"]).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "C:\\temp\\passwd", "/etc/passwd"])
+def test_a_name_is_never_a_path(world: World, name: str) -> None:
+    """Only its last part is kept."""
+    assert world.paid().upload("seller", name).json()["name"] == "passwd"
+
+
+def test_the_same_content_again_is_the_same_file(world: World) -> None:
+    """A repeated upload answers as the first did, with its name, and nothing is stored twice."""
+    order = world.paid()
+    first = order.upload("seller", "a.txt", b"content")
+    again = order.upload("buyer", "b.txt", b"content")
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert first.json()["name"] == "a.txt"
+
+
+def test_a_file_that_is_too_large_is_413(world: World) -> None:
+    """At the limit it is taken, one byte more is not, and far more is not read to the end."""
+    order = world.paid()
+    assert order.upload("seller", content=b"x" * MAX_FILE_BYTES).status_code == 200
+    for size in (MAX_FILE_BYTES + 1, 3 * MAX_FILE_BYTES):
+        answer = order.upload("seller", content=b"x" * size)
+        assert (answer.status_code, code(answer)) == (413, "file_too_large")
+
+
+def test_what_is_no_upload_is_invalid(world: World) -> None:
+    """No file, an empty one, two of them, another part, JSON, a broken body: 422 each."""
+    order = world.paid()
+    headers, path = world.headers("seller"), f"{order.path}/files"
+    form = headers | {"Content-Type": "multipart/form-data; boundary=b"}
+    part = ("a.txt", b"x", "text/plain")
+    answers = [
+        world.http.post(path, headers=headers),
+        world.http.post(path, headers=headers, json={"file": "x"}),
+        world.http.post(path, headers=headers, files={"file": ("a.txt", b"", "text/plain")}),
+        world.http.post(path, headers=headers, files={"data": part}),
+        world.http.post(path, headers=headers, files=[("file", part), ("file", part)]),
+        world.http.post(
+            path,
+            headers=form,
+            content=b'--b\r\nContent-Disposition: form-data; name="file"; filename="\xff"\r\n\r\nx\r\n--b--',
+        ),
+        world.http.post(path, headers=form, content=b"--b\r\nbroken"),
+        world.http.post(path, headers=headers | {"Content-Type": "multipart/form-data"}, content=b"--b--"),
+    ]
+    assert [(answer.status_code, code(answer)) for answer in answers] == [(422, "invalid_request")] * len(answers)
+
+
+def test_a_delivery_takes_only_known_files(world: World) -> None:
+    """An unknown one refuses the whole delivery; one named twice counts once."""
+    order = world.paid()
+    known = order.file()
+    order.seller("deliver", note="x", files=[known, SHA], refused=(422, "unknown_file"))
+    shown = order.seller("deliver", note="x", files=[known, known])
+    assert [file["file_id"] for file in shown["deliveries"][0]["files"]] == [known]
+
+
+@pytest.mark.parametrize(
+    "file_id", [SHA, "x", "..%2F..%2Fetc%2Fpasswd", "%2e%2e", "%00", "%ff%fe", "a" * 5000, "%ED%A0%80", "é"]
+)
+def test_a_file_that_is_not_there_is_404(world: World, file_id: str) -> None:
+    """Whatever stands in its place."""
+    answer = download(world.paid(), "buyer", file_id)
+    assert (answer.status_code, code(answer)) == (404, "not_found")
+
+
+def test_files_are_taken_until_well_after_the_chat_is_closed(world: World) -> None:
+    """What names a file is judged by its own rules, so an upload is only refused when nothing could name it any more."""
+    order = world.delivered()
+    order.buyer("accept-delivery")
+    ended_at = world.now()
+    world.at(ended_at + timedelta(days=7) - timedelta(microseconds=1))
+    file_id = order.file("buyer")
+    order.buyer("post-message", text="Thank you!", files=[file_id])
+    world.at(ended_at + timedelta(days=7))
+    order.buyer("post-message", text="More", files=[file_id], refused=(409, "chat_closed"))
+    world.at(ended_at + timedelta(days=14))
+    assert code(order.upload("buyer", "late.txt")) == "chat_closed"
+    assert download(order, "seller", file_id).status_code == 200
+
+
+def test_an_upload_to_an_order_that_is_not_there_is_404(world: World) -> None:
+    """With any id."""
+    order = world.paid()
+    for order_id in (NOWHERE, "x", "%00"):
+        part = {"file": ("a.txt", b"x", "text/plain")}
+        answer = world.http.post(f"/v1/orders/{order_id}/files", files=part, headers=world.headers("seller"))
+        assert (answer.status_code, code(answer)) == (404, "not_found"), order.path
