@@ -34,7 +34,7 @@ from brojobs_es.console.logs import log_to_stderr, show_from
 from brojobs_es.console.replaying import NothingToShow, recorded_history, up_to
 from brojobs_es.projections import VIEWS
 from brojobs_es.settings import DataFolderError, Settings, SettingsError, prepare_data_dir
-from brojobs_es.store import embedded
+from brojobs_es.store import audit_table, embedded
 from brojobs_es.store.embedded import EmbeddedPostgresError
 from brojobs_es.store.migrate import MigrationError
 from brojobs_es.store.migrate import migrate as migrate_database
@@ -55,6 +55,7 @@ app.command()(verify)
 app.command()(witness)
 
 ALL_VIEWS: Final = "all"
+VIEW_NAMES: Final = (*(view.name for view in VIEWS), audit_table.VIEW)
 _ROLES: Final = tuple(str(role) for role in Role if role is not Role.TIME)
 Lang = Annotated[Literal["fr", "en"] | None, typer.Option(help="Language, instead of BROJOBS_LANGUAGE.")]
 _out = Console(highlight=False)
@@ -211,10 +212,10 @@ def migrate() -> None:
 
 @app.command()
 def rebuild(
-    view: Annotated[str, typer.Argument(help=f"One of {', '.join(v.name for v in VIEWS)}, or {ALL_VIEWS}.")],
+    view: Annotated[str, typer.Argument(help=f"One of {', '.join(VIEW_NAMES)}, or {ALL_VIEWS}.")],
 ) -> None:
     """Fold a view again from the first event. Readers see the old rows until the new ones are there."""
-    names = [each.name for each in VIEWS]
+    names = list(VIEW_NAMES)
     with calmly():
         if view not in (*names, ALL_VIEWS):
             raise Trouble(f"there is no view {view!r}; there are {', '.join(names)}, and {ALL_VIEWS} for all of them")

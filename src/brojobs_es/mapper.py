@@ -39,8 +39,7 @@ class UnknownTopic(MapperDeserialisationError):
 @cache
 def _adapter(topic: str) -> TypeAdapter[Event]:
     event_class = EVENTS[topic]
-    # Hidden, since an error goes into logs, and what it complains about may be somebody's words.
-    event_class.__pydantic_config__ = ConfigDict(strict=True, hide_input_in_errors=True)  # type: ignore[attr-defined]
+    event_class.__pydantic_config__ = ConfigDict(strict=True)  # type: ignore[attr-defined]
     return TypeAdapter(event_class)
 
 
@@ -107,7 +106,7 @@ class EventMapper(Mapper[UUID]):
             opened = _opened(state, place_of(stream_id, version), ring) if MARK in state else state
             event = _adapter(topic).validate_json(_upcast(event_class, opened))
         except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
-            raise MapperDeserialisationError(f"{topic} (stream {stream_id}, version {version}): {error}") from error
+            raise MapperDeserialisationError(f"{topic} (stream {stream_id}, version {version}): {_why(error)}") from None
         event.__dict__.update(originator_id=stream_id, originator_version=version)
         return event
 
@@ -153,6 +152,14 @@ def openings(state: bytes, stream_id: UUID, version: int, ring: Ring) -> Iterato
         key = _key(ring, person_of(found[3]), int(found[2]))
         if key is not None:
             yield opening_of(found, key, place)
+
+
+def _why(error: Exception) -> str:
+    """What is wrong, without the value: it may be somebody's words, and errors go into logs."""
+    if not isinstance(error, ValidationError):
+        return f"{type(error).__name__}: {error}"
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in found[:5])
 
 
 def _upcast(event_class: type[Event], state: bytes) -> bytes:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import struct
 import tracemalloc
 import zipfile
@@ -196,7 +197,9 @@ async def test_a_file_that_was_cut_makes_no_case() -> None:
 
 
 def test_reading_a_pipe_or_nothing_is_said_calmly(tmp_path: Path) -> None:
-    """A missing file is a sentence, not a traceback."""
+    """A missing file is a sentence, not a traceback, and nobody waits for a pipe that says nothing."""
+    os.mkfifo(tmp_path / "pipe")
+    assert "is not a file" in verify(str(tmp_path / "pipe"), Trust()).findings[0].en
     report = verify(str(tmp_path / "missing.zip"), Trust())
 
     assert report.exit_code == 2

@@ -10,16 +10,16 @@ from brojobs_es.evidence.case.proving import event_lines
 from brojobs_es.mapper import EventMapper, openings
 from brojobs_es.vault import Keys
 
+LEFT = {"ana": RING["ana"], "mia": RING["mia"], "sam": Keys({}, 1)}
 SAYS = "Sam's own words, quite unmistakable"
 
 
 def erased(history: History) -> History:
     """The same stored events, read when sam's key is gone."""
-    people = {person: RING[person] for person in ("ana", "mia")} | {"sam": Keys({}, 1)}
     entries = [
         Entry(
             EventMapper().read(
-                entry.event.TOPIC, entry.state or b"", entry.event.originator_id, entry.event.originator_version, people
+                entry.event.TOPIC, entry.state or b"", entry.event.originator_id, entry.event.originator_version, LEFT
             ),
             entry.position,
             entry.state,
@@ -36,11 +36,10 @@ def test_an_erased_person_s_words_are_not_in_a_new_export(check: Verify) -> None
     story = kit.paid().seller("post-message", text=SAYS).buyer("post-message", text="Ana's words stay")
     before = recorded(story)
     after = erased(before)
-    people = {person: RING[person] for person in ("ana", "mia")}
     words = [
         opening
         for entry in after.entries
-        for opening in openings(entry.state or b"", entry.event.originator_id, entry.event.originator_version, people)
+        for opening in openings(entry.state or b"", entry.event.originator_id, entry.event.originator_version, LEFT)
     ]
     case = packed(after, MemoryLog(before), words=words, files=[], contents=[])
     files = unpacked(case)

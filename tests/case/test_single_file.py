@@ -123,7 +123,7 @@ def variants(case: bytes, folder: Path) -> list[tuple[bytes, list[object]]]:
         (repacked(files | {"data/words.ndjson": b"{}\n"}, DEPLOYMENT), ["--json"]),
         (packed(history, MemoryLog(history, STRANGER)), ["--key", key]),
     ]
-    for _ in range(6):
+    for _ in range(3):
         flipped = bytearray(case)
         flipped[dice.randrange(len(case))] ^= 1 << dice.randrange(8)
         made.append((bytes(flipped), []))

@@ -38,7 +38,7 @@ SOAKED: Final = {
 LIMIT: Final = 150_000 if SOAK else 20_000
 
 
-@lru_cache(maxsize=1)
+@lru_cache
 def explored(focus: str) -> Exploration:
     made = Exploration(limit=LIMIT, without=frozenset({**FOCUSES, **SOAKED}[focus].split()))
     print(f"\n{focus}: {len(made.nodes)} states, {made.edge_count} edges, {made.judged} judgements")  # noqa: T201
@@ -297,11 +297,15 @@ def test_every_wait_has_its_clock(world: Exploration) -> None:
 def test_every_change_of_status_is_in_the_picture(world: Exploration) -> None:
     """What the diagram of the README draws from named states is all that exploring finds."""
     drawn = diagram.edges()
+    by_time = {(start, end) for start, end, label in drawn if label.endswith("(time)")}
     for edge in edges(world):
         start, end = (str(world.nodes[index].case.order.status) for index in (edge.source, edge.target))
-        if start != end:
-            label = f"{edge.command} (time)" if edge.who == "time" else edge.command.removeprefix("dispute/").split()[0]
-            assert (start, end, label) in drawn, world.path(edge.source)
+        if start == end:
+            continue
+        if edge.who == "time":  # of several timers at one instant, the edge names the first
+            assert (start, end) in by_time, world.path(edge.source)
+        else:
+            assert (start, end, edge.command.removeprefix("dispute/").split()[0]) in drawn, world.path(edge.source)
 
 
 def test_turns_point_at_somebody_until_the_end(world: Exploration) -> None:

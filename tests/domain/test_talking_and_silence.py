@@ -136,6 +136,16 @@ def test_o6_a_sign_of_life_in_the_dispute_thread_counts() -> None:
     assert "silence" in quiet.order.timers
     spoke = story.buyer("open-dispute").seller("dispute/post-message").buyer("dispute/withdraw")
     assert "silence" not in spoke.order.timers
+    assert "silence" not in spoke.last("OrderUnfrozen").resumed
+
+
+def test_o6_the_silence_clock_stands_during_a_dispute() -> None:
+    """Its rest runs after the withdrawal."""
+    story = kit.quarrelling(due_at=FAR).buyer("request-revision").seller("accept-revision").buyer("send-reminder")
+    story.after(12 * H).buyer("open-dispute").after(10 * D)
+    assert "SellerSilenceEstablished" not in story.types
+    story.buyer("dispute/withdraw").after(60 * H - TICK).expect().after(TICK)
+    story.expect("SellerSilenceEstablished", "DisputeUnlocked")
 
 
 def test_o6_where_something_was_delivered_silence_unlocks_the_dispute_instead() -> None:

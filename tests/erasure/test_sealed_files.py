@@ -81,7 +81,7 @@ async def test_a_spoilt_file_is_never_served_as_whole(store: FileStore, spoil: o
 
 async def test_no_file_passes_for_another(store: FileStore) -> None:
     """Two files of one person whose places are swapped are both noticed."""
-    one, two = (await upload(store.of(KEY), content) for content in (b"the first file", b"the other file"))
+    one, two = [await upload(store.of(KEY), content) for content in (b"the first file", b"the other file")]
     first = one.read_bytes()
     one.write_bytes(two.read_bytes())
     two.write_bytes(first)

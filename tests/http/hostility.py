@@ -14,16 +14,31 @@ Path = tuple[str | int, ...]
 
 WHO_FIRST: Final = ("buyer", "seller", "mediator", "operator")
 
-NOT_TEXT: Final = (7, 1.5, True, [], {}, ["x"])
-NOT_A_NUMBER: Final = (1.0, 1.5, "1", "x", True, False, [], {}, 2**53, 2**63, 2**64, -(2**63) - 1, 10**400, 1e3)
-NOT_AN_INSTANT: Final = (
+NOT_TEXT: Final[tuple[Json, ...]] = (7, 1.5, True, [], {}, ["x"])
+NOT_A_NUMBER: Final[tuple[Json, ...]] = (
+    1.0,
+    1.5,
+    "1",
+    "x",
+    True,
+    False,
+    [],
+    {},
+    2**53,
+    2**63,
+    2**64,
+    -(2**63) - 1,
+    10**400,
+    1e3,
+)
+NOT_AN_INSTANT: Final[tuple[Json, ...]] = (
     0, 1767225600, 1.5, True, [], {}, "", "tomorrow", "2026-01-01", "2026-01-01T00:00:00", "0000-01-01T00:00:00Z",
     "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-01-01T24:00:00Z", "2026-06-30T23:59:60Z",
     "2026-01-01T00:00:00+99:99", "2026-01-01T00:00:00+24:00", "9999-12-31T23:59:59.999999-23:59",
     "0001-01-01T00:00:00+23:59", "10000-01-01T00:00:00Z", "-001-01-01T00:00:00Z", "2026-W01-1T00:00:00Z",
     "2026-01-01T00:00:00.1234567Z", "2026-01-01T00:00:00,5Z", "２０２６-01-01T00:00:00Z", " 2026-01-01T00:00:00Z",
 )  # fmt: skip
-NOT_MONEY: Final = (
+NOT_MONEY: Final[tuple[Json, ...]] = (
     5, "5 EUR", [], True, {}, {"amount": 5}, {"currency": "EUR"}, {"amount": 5, "currency": "EUR", "scale": 2},
     {"amount": 5.0, "currency": "EUR"}, {"amount": "5", "currency": "EUR"}, {"amount": True, "currency": "EUR"},
     {"amount": 2**53, "currency": "EUR"}, {"amount": -(2**63), "currency": "EUR"}, {"amount": None, "currency": "EUR"},

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 MAX_FILE_BYTES: Final = 100_000
+COMMISSION_BPS: Final = 1_000
 STOP_SECONDS: Final = 30.0
 
 
@@ -40,14 +41,14 @@ class Service:
         return self.log.read_text(errors="replace")
 
 
-def _environment(database_url: str, folder: Path) -> dict[str, str]:
+def _environment(database_url: str, folder: Path, commission_bps: int) -> dict[str, str]:
     plain = {name: value for name, value in os.environ.items() if not name.startswith("BROJOBS_")}
     ours = {
         "BROJOBS_DATABASE_URL": database_url,
         "BROJOBS_LOGS": os.environ.get("BROJOBS_LOGS", "1"),
         "BROJOBS_DATA_DIR": str(folder),
         "BROJOBS_MAX_FILE_BYTES": str(MAX_FILE_BYTES),
-        "BROJOBS_COMMISSION_BPS": "1000",
+        "BROJOBS_COMMISSION_BPS": str(commission_bps),
         "BROJOBS_PUBLIC_URL": "https://orders.example",
         "BROJOBS_LOG_LEVEL": "warning",
         "PYTHONPATH": str(ROOT / "src"),
@@ -56,28 +57,30 @@ def _environment(database_url: str, folder: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def service(database_url: str, folder: Path, *, scheduler: bool = True) -> Iterator[Service]:
+def service(
+    database_url: str, folder: Path, *, scheduler: bool = True, commission_bps: int = COMMISSION_BPS
+) -> Iterator[Service]:
     """A process of its own; several may share a database and a folder (files, key of the sandbox)."""
-    with _process(database_url, folder, "scheduler" if scheduler else "no-scheduler") as made:
+    mode = "scheduler" if scheduler else "no-scheduler"
+    with _process(_environment(database_url, folder, commission_bps), folder, mode) as made:
         yield made
 
 
 @contextlib.contextmanager
 def worker(database_url: str, folder: Path) -> Iterator[Service]:
     """A process that keeps views up to date and fires timers by the machine's clock, and answers nobody."""
-    with _process(database_url, folder, "worker") as made:
+    with _process(_environment(database_url, folder, COMMISSION_BPS), folder, "worker") as made:
         yield made
 
 
 @contextlib.contextmanager
-def _process(database_url: str, folder: Path, mode: str) -> Iterator[Service]:
+def _process(environment: dict[str, str], folder: Path, mode: str) -> Iterator[Service]:
     with tempfile.NamedTemporaryFile(prefix="service-", suffix=".log", delete=False, dir=folder) as log:
         command = [sys.executable, __file__, mode]
-        process = subprocess.Popen(
-            command, env=_environment(database_url, folder), stdout=subprocess.PIPE, stderr=log, bufsize=0
-        )
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, bufsize=0)
     try:
-        yield Service(_address(process, Path(log.name)), database_url, folder, Path(log.name), process)
+        url = environment["BROJOBS_DATABASE_URL"]
+        yield Service(_address(process, Path(log.name)), url, folder, Path(log.name), process)
     finally:
         process.terminate()
         try:

@@ -88,8 +88,7 @@ class Stage:
         person: Person,
         command: Command,
         order_id: UUID,
-        body: dict[str, Any],
-        *,
+        body: object,
         key: str,
         dispute_id: UUID | None,
     ) -> Answer:

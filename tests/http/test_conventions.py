@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pytest
-
 from tests.http.world import NOWHERE, SHA, Told, World, code, euros, instant, wire
 
 MESSAGE: Final = {"text": "Bonjour"}
@@ -199,7 +198,9 @@ def test_who_may_read_what(world: World) -> None:
         for who in party | staff:
             answer = world.get(who, path)
             # The operator's own list of disputes is documented, so a single one is shown or refused, never broken.
-            expected = (200, 403) if "disputes" in path and who == "operator" else ((200,) if who in allowed else (403,))
+            expected = (
+                (200, 403) if "disputes" in path and who == "operator" else ((200,) if who in allowed else (403,))
+            )
             assert answer.status_code in expected, f"{who} {path}: {answer.text}"
 
 
@@ -331,7 +332,9 @@ def test_placing_knows_its_own_limits(world: World) -> None:
     assert told(price=euros(0)) == told(price=euros(-5)) == "amount_out_of_range"
     assert told(price=euros(2**53)) == told(price=euros(1, "eur")) == told(price=euros(1, "XAU")) == "invalid_request"
     assert told(seller_id=world.people["buyer"]) == told(title=" ") == told(brief="") == "invalid_request"
-    assert told(due_at=wire(now)) == told(due_at=wire(now + timedelta(days=80, microseconds=1))) == "due_at_out_of_range"
+    assert (
+        told(due_at=wire(now)) == told(due_at=wire(now + timedelta(days=80, microseconds=1))) == "due_at_out_of_range"
+    )
     assert told(due_at=wire(now + timedelta(days=80))) is None
     assert told(due_at=wire(now + timedelta(microseconds=1)), price=euros(2**53 - 1, "JPY")) is None
     assert code(world.post("seller", "/v1/orders", world.place_body())) == "forbidden"

@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import httpx
 import pytest
-
 from tests.http.service import service
 from tests.http.world import Told, World, code, euros, wire
 
@@ -21,16 +20,18 @@ def key(name: str = "k1") -> dict[str, str]:
 
 
 def replayed(answer: httpx.Response) -> bool:
-    return answer.headers.get("idempotency-replayed") == "true"
+    mark: str | None = answer.headers.get("idempotency-replayed")
+    return mark == "true"
 
 
 def same(first: httpx.Response, again: httpx.Response) -> bool:
     """The same answer: status, body, and the headers that belong to it; only the mark differs."""
     kept = ("etag", "location", "content-type")
+    headers: list[list[str | None]] = [[answer.headers.get(name) for name in kept] for answer in (first, again)]
     assert replayed(again)
     assert not replayed(first)
     assert (first.status_code, first.content) == (again.status_code, again.content)
-    return [first.headers.get(name) for name in kept] == [again.headers.get(name) for name in kept]
+    return headers[0] == headers[1]
 
 
 def test_a_repeated_command_gets_its_first_answer_and_does_nothing(world: World) -> None:

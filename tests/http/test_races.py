@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import httpx
@@ -113,9 +114,9 @@ async def test_every_order_has_one_end_and_everybody_is_told_the_truth(world: Wo
         for order in orders[2::3]:
             order.seller("deliver", note="First version", files=[order.file()])
         world.at(start + timedelta(days=6))
-        made = await _in_batches([lambda o=o, n=n: kinds[n % 3](crowd, o) for n, o in enumerate(orders)])
+        made = await _in_batches([partial(kinds[n % 3], crowd, order) for n, order in enumerate(orders)])
         world.at(start + timedelta(days=7))
-        answers = await _in_batches([lambda o=o, r=r: crowd.race(o, r) for o, r in zip(orders, made, strict=True)])
+        answers = await _in_batches([partial(crowd.race, *each) for each in zip(orders, made, strict=True)])
     for order, racers, told in zip(orders, made, answers, strict=True):
         check_the_truth(order, racers, told)
     validated = [order.types() for order in orders[2::3]]

@@ -1,8 +1,7 @@
 """Clients of the service as tests need them: people with tokens, an order that one speaks about, a clock.
 
-    order = world.paid()
-    order.seller("deliver", note="Here it is.", files=[order.file()])
-    order.buyer("cancel-overdue", refused=(409, "already_delivered"))
+`world.paid()` is such an order: `order.seller("deliver", note="Here it is.", files=[order.file()])` must succeed, and
+`order.buyer("cancel-overdue", refused=(409, "already_delivered"))` must be refused just so.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ def wire(instant: datetime) -> str:
 
 
 def instant(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return datetime.fromisoformat(text)
 
 
 def code(answer: httpx.Response) -> str | None:
@@ -87,7 +86,7 @@ class World:
 
     # -- asking
 
-    def get(self, who: str | None, path: str, headers: Mapping[str, str] | None = None, **query: Any) -> httpx.Response:
+    def get(self, who: str | None, path: str, headers: Any = None, **query: Any) -> httpx.Response:
         return self.http.get(path, headers=self.headers(who, headers), params=query or None)
 
     def post(

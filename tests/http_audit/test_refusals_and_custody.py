@@ -120,12 +120,16 @@ def test_every_look_of_staff_is_kept(world: World) -> None:
         ("operator", f"{path}/chat"), ("auditor", f"{path}/events"), ("buyer", f"{path}/events"), ("seller", f"{path}/chat"),
     ):  # fmt: skip
         world.see(who, looked_at)
+    file_id = order.body["deliveries"][0]["files"][0]["file_id"]
+    for who in ("mediator", "buyer"):
+        assert world.get(who, f"{path}/files/{file_id}").status_code == 200
     people = world.people
     kept = [
         (people["mediator"], "mediator", "overview"), (people["mediator"], "mediator", "thread"),
         (people["auditor"], "auditor", "dispute"), (people["operator"], "operator", "chat"),
-        (people["auditor"], "auditor", "events"),
+        (people["auditor"], "auditor", "events"), (people["mediator"], "mediator", "file"),
     ]  # fmt: skip
+    assert walk(world, path=f"{path}/custody")[-1]["filters"] == {"file_id": file_id}
     assert looks(world, path) == looks(world, path, "mediator") == kept
     for refused in ("buyer", "seller", "operator"):
         assert code(world.get(refused, f"{path}/custody")) == "forbidden"

@@ -26,12 +26,12 @@ _REMEMBERED_LOOKS: Final = 10_000
 _SAME_LOOK_SECONDS: Final = 3600.0
 
 
-async def looked(edge: Edge, viewer: Viewer, order_id: UUID, what: str) -> None:
+async def looked(edge: Edge, viewer: Viewer, order_id: UUID, what: str, **filters: str) -> None:
     """Keep that staff is about to see an order's `what`; parties see their own. Raises StoreUnavailable."""
     if viewer.is_party:
         return
     logs = edge.runtime.logs
-    look = Look(order_id, viewer.id, str(viewer.role), what, edge.runtime.clock.now())
+    look = Look(order_id, viewer.id, str(viewer.role), what, edge.runtime.clock.now(), filters)
     await add_look(logs, look, [logs.log_of(order_id)])
 
 

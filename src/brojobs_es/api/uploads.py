@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from brojobs_es.aggregates.base import Role
 from brojobs_es.aggregates.commands.chatting import takes_files
+from brojobs_es.api.custody import looked
 from brojobs_es.api.http import Edge, idempotency_key, uuid_in_path
 from brojobs_es.application.access import NotFound
 from brojobs_es.application.records import FileRow
@@ -75,6 +76,7 @@ def add_routes(router: APIRouter, edge: Edge) -> None:
         key = key_of_row(row, ring)
         if key is None:
             raise NotFound
+        await looked(edge, viewer, history.order_id, "file", file_id=file_id)
         headers = {
             "Content-Length": str(row.size),
             "Content-Disposition": f"attachment; filename*=UTF-8''{quote(row.name, safe='')}",

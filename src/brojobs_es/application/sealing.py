@@ -47,13 +47,14 @@ async def recorded(vault: KeyVault, rows: Sequence[RecordedEvent], now: datetime
 
 async def encoded(vault: KeyVault, events: Sequence[Event]) -> tuple[NewEvent, ...]:
     """Events as they are stored, words sealed with their authors' keys."""
-    people: frozenset[str] = frozenset()
+    ring = await vault.at_hand()
+    people: set[str] = set()
     while True:
-        ring = await vault.to_write(people)
         try:
             return tuple(encode(event, ring) for event in events)
         except KeysWanted as wanted:
             people |= wanted.people
+            ring = await vault.to_write(people)
 
 
 # -- names of files

@@ -7,7 +7,6 @@ the time that it states, signs text and time together (algorithm 4, `cosignature
 
 from __future__ import annotations
 
-import binascii
 import re
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
@@ -48,7 +47,7 @@ def _base64(text: str, what: str) -> bytes:
     """Standard base64 in its one canonical spelling."""
     try:
         made = b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # also for what is not ASCII
         raise NoteError(f"{what} is no base64") from error
     if b64encode(made).decode() != text:
         raise NoteError(f"{what} is not in the one spelling that base64 has for it")

@@ -102,17 +102,19 @@ class Vault:
                 return complete(ring, wanted)
 
     async def to_write(self, people: Set[str]) -> Ring:
-        """A ring with a current key for each of these people; who has none gets one now.
-
-        The ring also holds whoever else is known here. It changes: use it before waiting for anything else.
-        """
-        await self._look()
-        while missing := {person for person in people if self._of(person).current is None}:
-            await self._fetch(missing)
-            for person in sorted(missing):
-                if self._of(person).current is None:
-                    await self._make(person)
-        return self._known
+        """A ring with a current key for each of these people; who has none gets one now."""
+        while True:
+            await self._look()
+            epoch = self._epoch
+            ring = {person: self._of(person) for person in people}
+            missing = {person for person, keys in ring.items() if keys.current is None}
+            if missing:
+                ring |= await self._fetch(missing)
+                for person in sorted(missing):
+                    if ring[person].current is None:
+                        ring[person] = await self._made(person, ring[person])
+            if epoch == self._epoch and all(keys.current for keys in ring.values()):
+                return ring
 
     def _of(self, person: str) -> Keys:
         return self._known.get(person, _NO_KEYS)
@@ -142,22 +144,27 @@ class Vault:
                 break
         found = keys_from((row[1:] for row in rows), self._master)
         for person, keys in found.items():
-            self._known.pop(person, None)  # the newest last: the first goes when there are too many
-            self._known[person] = keys
-        while len(self._known) > max(self._people_max, len(people)):
-            del self._known[next(iter(self._known))]
+            self._keep(person, keys)
         return found
 
-    async def _make(self, person: str) -> None:
-        """A key of the next generation; whoever is faster wins, and everybody uses that one."""
-        known, epoch = self._of(person), self._epoch
-        generation, secret = known.newest + 1, new_secret()
+    async def _made(self, person: str, known: Keys) -> Keys:
+        """With a key of the next generation, unless somebody else was faster: then everybody uses that one."""
+        epoch, generation, secret = self._epoch, known.newest + 1, new_secret()
         stored, name = secret, None
         if self._master is not None:
             stored, name = self._master.wrapped(secret, person, generation), self._master.name
-        if await self._rows(_MAKE, (person, generation, stored, name)) and epoch == self._epoch:
-            made = {**known.generations, generation: PersonKey(person, generation, secret)}
-            self._known[person] = Keys(made, generation)
+        if not await self._rows(_MAKE, (person, generation, stored, name)):
+            return known
+        keys = Keys({**known.generations, generation: PersonKey(person, generation, secret)}, generation)
+        if epoch == self._epoch:
+            self._keep(person, keys)
+        return keys
+
+    def _keep(self, person: str, keys: Keys) -> None:
+        self._known.pop(person, None)  # the newest last: the first goes when there are too many
+        self._known[person] = keys
+        if len(self._known) > self._people_max:
+            del self._known[next(iter(self._known))]
 
     async def _rows(self, query: str, params: Any) -> Sequence[TupleRow]:
         async def ask(connection: AsyncConnection[TupleRow]) -> list[TupleRow]:

@@ -10,7 +10,7 @@ from brojobs_es.evidence.verify.findings import Finding
 from brojobs_es.store.scanning import Event, Snapshot
 from brojobs_es.store.sealing import unpacked
 
-_NEAR_VERSIONS = 1000
+_NEAR = 1000
 
 
 def mismatch(snapshot: Snapshot, log: int, event: Event, leaf_index: int, row: bytes, previous: int) -> Finding:
@@ -41,12 +41,17 @@ def _changed(snapshot: Snapshot, log: int, event: Event, sealed_order: bytes, di
     for topic in EVENTS:
         if digest_as(log, event, topic=topic.encode()) == digest:
             return _finding("event_changed", log, event, "topic")
-    for version in range(max(0, event[3] - _NEAR_VERSIONS), event[3] + _NEAR_VERSIONS):
+    for version in range(max(0, event[3] - _NEAR), event[3] + _NEAR):
         if digest_as(log, event, version=version) == digest:
             return _finding("event_changed", log, event, "stream_version")
     if digest_as(log, event, stream=event[1]) == digest:
         return _finding("event_changed", log, event, "stream_id")
-    return _moved(snapshot, log, event) or _finding("event_changed", log, event, "state", order=sealed_order)
+    if moved := _moved(snapshot, log, event):
+        return moved
+    for position in range(max(1, event[0] - _NEAR), event[0] + _NEAR):
+        if digest_as(log, event, position=position) == digest:
+            return Finding("event_moved", log, event[0], None, UUID(bytes=event[1]), "position", {"was": position})
+    return _finding("event_changed", log, event, "state", order=sealed_order)
 
 
 def _moved(snapshot: Snapshot, log: int, event: Event) -> Finding | None:

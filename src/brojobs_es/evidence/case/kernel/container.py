@@ -129,6 +129,8 @@ def open_bag(path: str) -> Bag:
     place = Path(path)
     if place.is_dir():
         return Bag(None, dict(sorted(_folder_members(place))))
+    if place.exists() and not place.is_file():
+        raise Malformed(f"{path} n’est pas un fichier", f"{path} is not a file")
     try:
         with place.open("rb") as file:
             return _read_zip(str(place), file)
