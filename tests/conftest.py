@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,6 +40,8 @@ def postgres_server() -> Iterator[str]:
     try:
         with embedded.start(folder) as server:
             yield server.uri
+            pid = (folder / "postgresql" / str(embedded.MAJOR) / "postmaster.pid").read_text().split()[0]
+            os.kill(int(pid), signal.SIGQUIT)  # at once: writing everything to disk first takes long and serves nobody
     finally:
         shutil.rmtree(folder)
 

@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brojobs_es.api import auth
-from brojobs_es.api.auth import Authenticator, Caller, Unauthenticated
+from brojobs_es.api.auth import Authenticator, Unauthenticated
 from brojobs_es.api.keys import DevelopmentKey, KeyRing
+from brojobs_es.application.access import Caller
 
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 EC_KEY = ec.generate_private_key(ec.SECP256R1())

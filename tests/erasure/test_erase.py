@@ -244,7 +244,7 @@ def test_a_person_who_comes_back(both: tuple[Service, Service], world: World, tw
     """New words of the same id are readable in every process, and a second erasure leaves the first ones erased."""
     first = world.paid(title="First title")
     first.seller("concede")
-    erase(both[0], world.people["buyer"])
+    erase(both[0], world.people["buyer"], SETTLE_SECONDS)
     second = world.paid(title="Second title")
     assert second.through(twin).see("seller")["title"] == "Second title"
     assert first.through(twin).see("seller")["title"] == ERASED

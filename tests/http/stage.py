@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -45,7 +44,7 @@ class Stage:
     """The real service over PostgreSQL; its clock is moved by hand."""
 
     def __init__(self, database_url: str, logs: int, folder: Path) -> None:
-        self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        self._loop = uvloop.new_event_loop()
         self._stack = AsyncExitStack()
         settings = Settings(database_url=database_url, logs=logs, data_dir=folder, commission_bps=COMMISSION_BPS)
         self._opening = running(settings, database_url, sandbox=True, background=False)
@@ -59,10 +58,10 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         self.run(self.http.aclose())
         self.run(self._stack.aclose())
-        self._runner.close()
+        self._loop.close()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self._runner.run(work)
+        return self._loop.run_until_complete(work)
 
     # -- the clock
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -12,7 +13,7 @@ import pytest
 from tests.store.helpers import append, events, kept, kill_backends, opened
 
 from brojobs_es.ids import dispute_id_for
-from brojobs_es.store.connections import conninfo
+from brojobs_es.store.connections import cancellation_kept, conninfo
 from brojobs_es.store.log import (
     Append,
     FileRow,
@@ -236,3 +237,27 @@ async def test_an_exhausted_pool_is_said_so(clean_logs: str, log_count: int) -> 
         await logs.ping()
     finally:
         await logs.close()
+
+
+@pytest.mark.parametrize("error", [None, TimeoutError()])
+async def test_a_swallowed_cancellation_is_raised_after_all(error: Exception | None) -> None:
+    """What the pool calls may end normally, or with its own error, when the task is cancelled: the task still ends."""
+    started = asyncio.Event()
+
+    async def swallow() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            started.set()
+            await asyncio.Event().wait()
+        if error is not None:
+            raise error
+
+    async def work() -> str:
+        with cancellation_kept():
+            await swallow()
+        return "went on"
+
+    task = asyncio.create_task(work())
+    await started.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()

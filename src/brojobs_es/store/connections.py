@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -73,6 +73,25 @@ class ConnectionLost(StoreUnavailable):
     """The connection died during the work, whose outcome is not known."""
 
 
+@contextmanager
+def cancellation_kept() -> Iterator[None]:
+    """End with CancelledError where the task was cancelled inside the block and what it called has swallowed that.
+
+    `asyncio.wait_for`, which the pool uses, does so up to Python 3.11 when its time is up or its event comes at that very
+    moment. A loop around it would then go on for ever.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    try:
+        yield
+    except Exception:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError from None
+        raise
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
+
+
 class Patience:
     """Counts the tries of one piece of work, with growing pauses between them, until the time for it is over."""
 
@@ -87,7 +106,8 @@ class Patience:
             if monotonic() > self._give_up:
                 return False
             await asyncio.sleep(self._pause)
-            await self._pool.check()
+            with cancellation_kept():
+                await self._pool.check()
         self._pause = min(max(2 * self._pause, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
         return True
 
@@ -106,8 +126,14 @@ class Retrying:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection[TupleRow]]:
         """One connection, one try: raises StoreUnavailable, or ConnectionLost once work on it had begun."""
+        connection: AsyncConnection[TupleRow] | None = None
         try:
-            connection = await self._pool.getconn()
+            with cancellation_kept():
+                connection = await self._pool.getconn()
+        except asyncio.CancelledError:
+            if connection is not None:
+                await self._pool.putconn(connection)
+            raise
         except (*_NO_POOL, psycopg.OperationalError) as error:
             raise StoreUnavailable(f"no connection to the database: {error}") from error
         try:

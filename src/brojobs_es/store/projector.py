@@ -17,7 +17,13 @@ from psycopg_pool import AsyncConnectionPool
 
 from brojobs_es.projections.view import View
 from brojobs_es.store import sql
-from brojobs_es.store.connections import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Retrying, conninfo
+from brojobs_es.store.connections import (
+    FIRST_PAUSE_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    Retrying,
+    cancellation_kept,
+    conninfo,
+)
 from brojobs_es.store.listener import Listener, wait
 from brojobs_es.store.records import RecordedEvent, StoreUnavailable
 from brojobs_es.store.view_table import Connection, Decode, ViewTable
@@ -214,7 +220,8 @@ class Projector:
                 except (StoreUnavailable, psycopg.Error) as error:
                     _logger.warning("views of log %d wait %.2f s: %s", log, pause, error)
                     await asyncio.sleep(pause)
-                    await self._pool.check()
+                    with cancellation_kept():
+                        await self._pool.check()
                     pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     async def _begin_tracking(self, connection: Connection) -> None:
