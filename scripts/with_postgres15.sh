@@ -44,4 +44,5 @@ trap 'exit 143' TERM
 
 export BROJOBS_DATABASE_URL="postgresql://postgres@/postgres?host=$folder"
 export BROJOBS_TEST_DATABASE_URL=$BROJOBS_DATABASE_URL
+export BROJOBS_TEST_KEEP_DATABASES=1 # the whole server is thrown away, so nobody needs to drop them one by one
 "$@"

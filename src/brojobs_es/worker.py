@@ -51,7 +51,8 @@ class Scheduler:
                     _logger.warning("the scheduler waits: %s", error)
             if fired == 0:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._look.wait(), PAUSE_SECONDS)
+                    async with asyncio.timeout(PAUSE_SECONDS):
+                        await self._look.wait()
                 self._look.clear()
 
     async def fire_due(self) -> int:

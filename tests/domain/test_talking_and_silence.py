@@ -141,7 +141,8 @@ def test_o6_a_sign_of_life_in_the_dispute_thread_counts() -> None:
 
 def test_o6_the_silence_clock_stands_during_a_dispute() -> None:
     """Its rest runs after the withdrawal."""
-    story = kit.quarrelling(due_at=FAR).buyer("request-revision").seller("accept-revision").buyer("send-reminder")
+    story = kit.quarrelling(due_at=FAR).buyer("request-revision")
+    story.seller("accept-revision", due_at=story.now + 10 * D).buyer("send-reminder")
     story.after(12 * H).buyer("open-dispute").after(10 * D)
     assert "SellerSilenceEstablished" not in story.types
     story.buyer("dispute/withdraw").after(60 * H - TICK).expect().after(TICK)

@@ -28,10 +28,11 @@ from brojobs_es.console import erase as console
 from brojobs_es.errors import Refusal
 from brojobs_es.settings import Settings
 from brojobs_es.store.erasing import PostgresEraser
+from brojobs_es.store.vault import CHECK_SECONDS
 
 NO_TIME: Final = 0.0
 """How long these erasures wait for other processes, where a test does not look at them."""
-SETTLE_SECONDS: Final = 3.0
+SETTLE_SECONDS: Final = CHECK_SECONDS + 0.2
 READERS: Final = ("buyer", "seller", "mediator", "auditor", "operator")
 
 
@@ -154,7 +155,6 @@ def test_nothing_of_an_erased_person_is_left(both: tuple[Service, Service], worl
     events = stored_events(service)
     ((key,),) = rows(service, "SELECT key FROM vault.keys WHERE person = %s", buyer)
     assert any(marked.buyer in text for text in opened(service.database_url))
-    views = dump_of_views(service)
 
     ran = brojobs(service, "erase", buyer, "--reason", "They asked for it", "--lang", "en", BROJOBS_RETENTION_DAYS="0")
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -179,11 +179,9 @@ def test_nothing_of_an_erased_person_is_left(both: tuple[Service, Service], worl
         assert hides(told, marked.seller)
         assert hides(told, marked.mediator)
         assert seen_by.see("auditor", order.path)["title"] == ERASED
-    replayed = [brojobs(service, "replay", str(order.id), *how).stdout for how in ((), ("--lang", "en"), ("--json",))]
+    replayed = [brojobs(service, "replay", str(order.id), *how).stdout for how in ((), ("--json",))]
     assert all(ERASED in text and marked.seller in text and marked.buyer not in text for text in replayed)
     assert not any(marked.buyer in each.failures or seller in each.failures for each in both)
-    assert brojobs(service, "rebuild", "all").returncode == 0
-    assert without_order(dump_of_views(service), order) == without_order(views, order)
     again = brojobs(service, "erase", buyer, "--reason", "Again", "--lang", "en", BROJOBS_RETENTION_DAYS="0")
     assert (again.returncode, again.stdout) == (1, "")
     assert "nothing to erase" in again.stderr
@@ -201,22 +199,16 @@ async def _catch_up(service: Service) -> None:
         await runtime.projector.catch_up()
 
 
-def without_order(views: dict[str, list[Any]], order: Told) -> dict[str, list[Any]]:
-    """Rows that do not name the order: its own have one event more."""
-    return {
-        name: [row for row in table if str(order.id) not in row[0]]
-        for name, table in views.items()
-        if not name.startswith("audit")
-    }
-
-
 def test_views_are_the_same_rebuilt_after_an_erasure(both: tuple[Service, Service], world: World) -> None:
     """Folded without any key, before or after: the rows are the same to the byte."""
     full_story(world, Marked())
     erase(both[0], world.people["seller"])
     followed = dump_of_views(both[0])
     assert brojobs(both[0], "rebuild", "all").returncode == 0
-    assert dump_of_views(both[0]) == followed
+    rebuilt = dump_of_views(both[0])
+    for table, lines in followed.items():
+        assert set(rebuilt[table]) ^ set(lines) == set(), table
+    assert rebuilt == followed
 
 
 def test_files_of_the_other_party_stay(both: tuple[Service, Service], world: World, twin: World) -> None:
@@ -348,34 +340,46 @@ async def cut_short(service: Service, person: str, part: str, name: str, call: i
         await erasing.erase(person, "They asked for it", "ops")
 
 
-@pytest.mark.parametrize(
-    ("part", "name", "call", "begun"),
-    [
-        ("eraser", "orders_naming", 1, False),
-        ("eraser", "begin", 1, False),
-        ("eraser", "orders_naming", 2, True),
-        ("log", "append", 1, True),
-        ("log", "append", 2, True),
-        ("eraser", "finish", 1, True),
-    ],
-)
-def test_an_erasure_that_was_interrupted(
-    both: tuple[Service, Service], world: World, part: str, name: str, call: int, begun: bool
-) -> None:
+CUTS: Final = [
+    ("eraser", "orders_naming", 1, False),
+    ("eraser", "begin", 1, False),
+    ("eraser", "orders_naming", 2, True),
+    ("log", "append", 1, True),
+    ("log", "append", 2, True),
+    ("eraser", "finish", 1, True),
+]
+"""At which call of which part an erasure ends, and whether it has begun by then."""
+
+
+def test_an_erasure_that_was_interrupted(both: tuple[Service, Service], world: World) -> None:
     """Before its beginning nothing has happened; after it the words are unreadable, and doing it again finishes it."""
-    orders = [world.paid(title="Some title"), world.paid(title="Some title")]
-    for order in orders:
-        order.seller("concede")
-    buyer = world.people["buyer"]
-    with pytest.raises(PowerCut):
-        asyncio.run(cut_short(both[0], buyer, part, name, call))
-    assert rows(both[0], "SELECT generation FROM vault.keys WHERE person = %s", buyer) == [(1,)]
-    assert len(rows(both[0], "SELECT FROM vault.erasures WHERE person = %s", buyer)) == begun
-    assert erase(both[0], buyer, SETTLE_SECONDS) == 2
-    assert rows(both[0], "SELECT FROM vault.keys WHERE person = %s", buyer) == []
-    for order in orders:
-        assert order.see("auditor")["title"] == ERASED
-        assert order.types().count("PersonErased") == 1
+    done = []
+    for part, name, call, begun in CUTS:
+        with World(both[0].url) as people:
+            orders = [people.paid(title="Some title") for _ in range(2)]
+            for order in orders:
+                order.seller("concede")
+        buyer = people.people["buyer"]
+        with pytest.raises(PowerCut):
+            asyncio.run(cut_short(both[0], buyer, part, name, call))
+        assert rows(both[0], "SELECT generation FROM vault.keys WHERE person = %s", buyer) == [(1,)]
+        assert len(rows(both[0], "SELECT FROM vault.erasures WHERE person = %s", buyer)) == begun
+        if begun:
+            uvloop.run(_title_is(both[0], orders[0], ERASED))
+        assert erase(both[0], buyer) == 2
+        assert rows(both[0], "SELECT FROM vault.keys WHERE person = %s", buyer) == []
+        done += orders
+    time.sleep(SETTLE_SECONDS)
+    for order in done:
+        assert world.see("auditor", order.path)["title"] == ERASED
+        types = [event["type"] for event in world.see("auditor", f"{order.path}/events")["items"]]
+        assert types.count("PersonErased") == 1
+
+
+async def _title_is(service: Service, order: Told, title: str) -> None:
+    """As a process sees it that has nothing in memory."""
+    async with bootstrap.running(settings_of(service), service.database_url, background=False) as runtime:
+        assert (await runtime.service.history(order.id)).case.order.title.text == title
 
 
 def test_something_is_written_while_the_keys_are_being_taken_away(both: tuple[Service, Service], world: World) -> None:

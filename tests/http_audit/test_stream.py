@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import threading
 import time
@@ -20,6 +21,7 @@ import psycopg
 import pytest
 import uvicorn
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from tests.console.test_serving import address, started
 from tests.http.service import Service
 from tests.http.world import World, euros
 from tests.store.helpers import eventually, kill_backends
@@ -251,6 +253,22 @@ async def test_a_reader_who_goes_leaves_nothing_behind(
         for stream in streams[1:]:
             await stream.__aexit__(None, None, None)
         await eventually(lambda: len(readers) == idle)
+
+
+def test_a_stream_ends_quietly_when_the_service_stops(clean_logs: str, tmp_path: Path) -> None:
+    """Its reader sees a whole answer, and nobody an error."""
+    with (
+        started(clean_logs, tmp_path, "serve", "--sandbox", "--port", "0") as process,
+        World(address(process)) as world,
+    ):
+        world.placed()
+        with streaming(world) as events:
+            take(events, 1)
+            process.send_signal(signal.SIGTERM)
+            assert list(events) == []
+        assert process.wait(20) == 0
+        assert process.stdout is not None
+        assert "error" not in process.stdout.read()
 
 
 async def test_a_stream_ends_with_its_token(

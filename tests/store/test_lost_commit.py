@@ -87,12 +87,16 @@ async def test_what_cannot_be_known_is_not_guessed(clean_logs: str, log_count: i
 async def test_random_cuts_and_kills_under_load(logs: Logs, proxy: Proxy, clean_logs: str) -> None:
     """Eight writers, each with its own orders, while connections are cut and backends killed: every answer is true."""
     answered: dict[UUID, list[int]] = {}
+    unknown: set[UUID] = set()
     finished = asyncio.Event()
 
     async def write(number: int) -> None:
         while proxy.cuts < 15:
             order = uuid4()
-            answered[order] = await logs.append(append(order, count=2, state=f"{number}".encode()))
+            try:
+                answered[order] = await logs.append(append(order, count=2, state=f"{number}".encode()))
+            except StoreUnavailable:
+                unknown.add(order)  # every try within the patience was cut: an honest answer, and a rare one
 
     async def trouble() -> None:
         dice = random.Random(7)
@@ -110,5 +114,6 @@ async def test_random_cuts_and_kills_under_load(logs: Logs, proxy: Proxy, clean_
     finally:
         finished.set()
         await troubling
+    assert len(unknown) < len(answered) / 10
     stored = await logs.load_many(list(answered))
     assert {order: [event.position for event in history] for order, history in stored.items()} == answered

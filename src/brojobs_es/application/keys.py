@@ -29,7 +29,8 @@ class KeysUnderWay:
         self._locks[name] = (lock, waiting + 1)
         try:
             try:
-                await asyncio.wait_for(lock.acquire(), PATIENCE_SECONDS)
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await lock.acquire()
             except TimeoutError:
                 raise Refusal("request_in_progress") from None
             try:

@@ -24,14 +24,19 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 class Server(uvicorn.Server):
     """uvicorn, except that a signal ends `serve` and nothing else: what surrounds it then closes in order."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], stopping: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
+        self._stopping = stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stopping()  # first of all: what is never complete would keep its connection for as long as it may
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -68,7 +73,7 @@ async def serve(
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        await Server(config, ready).serve([sock])
+        await Server(config, ready, runtime.logs.listener.end).serve([sock])
 
 
 async def work(settings: Settings, database_url: str, ready: Callable[[], None]) -> None:

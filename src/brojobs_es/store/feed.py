@@ -26,7 +26,7 @@ async def tail(
     read: Read | None = None,
     beat_seconds: float = math.inf,
 ) -> AsyncGenerator[list[RecordedEvent], None]:
-    """Yield what lies after the given positions (log → position), then what is added, without end.
+    """Yield what lies after the given positions (log → position), then what is added, until the process stops.
 
     Batches hold 1 to 500 events of one log. Whoever starts again after the last position it has handled has seen
     everything once. The database may go away and come back meanwhile: the feed waits. `read` may leave events
@@ -36,7 +36,7 @@ async def tail(
     reached = dict(after)
     yielded = monotonic()
     async with logs.listener.subscribe() as grown:
-        while True:
+        while not logs.listener.ended:
             idle = True
             for log, position in reached.items():
                 try:

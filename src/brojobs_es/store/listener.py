@@ -24,6 +24,7 @@ class Listener:
         self._channels = tuple(channels)
         self._readers: set[asyncio.Event] = set()
         self._task: asyncio.Task[None] | None = None
+        self.ended = False
 
     @asynccontextmanager
     async def subscribe(self) -> AsyncIterator[asyncio.Event]:
@@ -44,6 +45,11 @@ class Listener:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
+
+    def end(self) -> None:
+        """Tell all readers that the process is about to stop: whoever follows without end ends now."""
+        self.ended = True
+        self.wake()
 
     def wake(self) -> None:
         """Let all readers look."""

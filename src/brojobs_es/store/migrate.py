@@ -59,7 +59,7 @@ def migrate(url: str, logs: int = 1, folder: Traversable | None = None) -> list[
     wanted = _migrations(logs, folder)
     applied: list[str] = []
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(_LOCK)  # of the session: released with the connection, whatever happens
+        connection.execute(_LOCK)  # released with the connection, whatever happens
         connection.execute(_BOOTSTRAP)
         _check_logs(connection, logs)
         for migration in _pending(connection, wanted):
