@@ -196,7 +196,9 @@ def dump_of_views(service: Service) -> dict[str, list[Any]]:
 
 async def _catch_up(service: Service) -> None:
     async with bootstrap.running(settings_of(service), service.database_url, background=False) as runtime:
-        await runtime.projector.catch_up()
+        for log in range(runtime.logs.count):  # by this process or by another that is at it
+            await runtime.projector.catch_up()
+            assert await runtime.projector.caught_up(log, await runtime.logs.last_position(log), 30.0)
 
 
 def test_views_are_the_same_rebuilt_after_an_erasure(both: tuple[Service, Service], world: World) -> None:

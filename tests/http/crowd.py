@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import httpx
-from tests.http.world import Told, World
+from tests.http.world import KEEP_ALIVE_SECONDS, Told, World
 
 SOAK: Final = bool(os.environ.get("BROJOBS_TEST_SOAK"))
 ENDS: Final = {"OrderCompleted", "OrderCancelled"}
@@ -31,7 +31,7 @@ class Crowd:
 
     def __init__(self, *worlds: World) -> None:
         self.worlds = worlds
-        limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
+        limits = httpx.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=KEEP_ALIVE_SECONDS)
         self._clients = [
             httpx.AsyncClient(base_url=world.url, timeout=60, limits=limits, trust_env=False) for world in worlds
         ]

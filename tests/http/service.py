@@ -136,7 +136,9 @@ async def _serve(settings: Settings, url: str, sock: socket.socket, *, scheduler
 
     async with bootstrap.running(settings, url, sandbox=True) as runtime:
         runtime.scheduler.running = scheduler
-        config = uvicorn.Config(create_app(runtime), http="httptools", log_config=None, access_log=False)
+        config = uvicorn.Config(
+            create_app(runtime), http="httptools", log_config=None, access_log=False, timeout_keep_alive=75
+        )
         sys.stdout.write(f"http://127.0.0.1:{sock.getsockname()[1]}\n")  # who connects now waits in the backlog
         sys.stdout.flush()
         await uvicorn.Server(config).serve([sock])

@@ -71,12 +71,15 @@ def test_a_name_is_never_a_path(world: World, name: str) -> None:
 
 
 def test_the_same_content_again_is_the_same_file(world: World) -> None:
-    """A repeated upload answers as the first did, with its name, and nothing is stored twice."""
+    """A repeated upload answers as the first did, with its name; the other party's has the same id."""
     order = world.paid()
     first = order.upload("seller", "a.txt", b"content")
-    again = order.upload("buyer", "b.txt", b"content")
+    again = order.upload("seller", "b.txt", b"content")
     assert (again.status_code, again.json()) == (200, first.json())
     assert first.json()["name"] == "a.txt"
+    others = order.upload("buyer", "c.txt", b"content")
+    assert (others.status_code, others.json()["file_id"]) == (200, first.json()["file_id"])
+    assert download(order, "mediator", first.json()["file_id"]).content == b"content"
 
 
 def test_a_file_that_is_too_large_is_413(world: World) -> None:

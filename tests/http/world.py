@@ -30,6 +30,8 @@ PRICE: Final = 10_001
 DUE_IN: Final = timedelta(days=5)
 NOWHERE: Final = "00000000-0000-4000-8000-000000000000"
 SHA: Final = "0" * 64
+KEEP_ALIVE_SECONDS: Final = 2.0
+"""Less than a server waits for the next request, so that no request goes to a connection that is being closed."""
 CREATES: Final = ("place", "open-dispute")
 
 
@@ -58,7 +60,8 @@ class World:
         run = secrets.token_hex(4)
         self.url = url
         self.people = dict(people or {name: f"{name}-{run}" for name in ROLES})
-        self.http = httpx.Client(base_url=url, timeout=60, trust_env=False)
+        limits = httpx.Limits(keepalive_expiry=KEEP_ALIVE_SECONDS)
+        self.http = httpx.Client(base_url=url, timeout=60, trust_env=False, limits=limits)
         self._tokens: dict[str, str] = {}
         self._followers: list[World] = []
 
