@@ -106,7 +106,9 @@ class EventMapper(Mapper[UUID]):
             opened = _opened(state, place_of(stream_id, version), ring) if MARK in state else state
             event = _adapter(topic).validate_json(_upcast(event_class, opened))
         except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
-            raise MapperDeserialisationError(f"{topic} (stream {stream_id}, version {version}): {_why(error)}") from None
+            raise MapperDeserialisationError(
+                f"{topic} (stream {stream_id}, version {version}): {_why(error)}"
+            ) from None
         event.__dict__.update(originator_id=stream_id, originator_version=version)
         return event
 

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
 from brojobs_es.aggregates.base import Role
+from brojobs_es.aggregates.dispute_events import MediatorAssigned
 from brojobs_es.api import render, render_dispute
 from brojobs_es.api.custody import looked
 from brojobs_es.api.files import FileStore
@@ -122,7 +123,7 @@ def _openings(history: History, ring: Ring) -> list[Opening]:
 async def _custody(runtime: Runtime, history: History) -> list[Json]:
     """Who looked at the order so far, this export included."""
     placed_at = history.entries[0].event.timestamp
-    mediators = [dispute.mediator_id for dispute in history.case.disputes if dispute.mediator_id]
+    mediators = [e.event.mediator_id for e in history.entries if isinstance(e.event, MediatorAssigned)]
     found = await looks_at(runtime.logs, history.order_id, mediators, placed_at, 0, _LOOKS_MAX)
     return [{"number": number, **_look(look)} for number, look in found]
 

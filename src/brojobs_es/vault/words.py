@@ -30,9 +30,7 @@ SALT_BYTES: Final = 16
 MARK: Final = b'"sealed":"'
 """Stands in every stored state that holds sealed words; inside a JSON string its quotes would be escaped."""
 
-SEALED: Final = re.compile(
-    rb'\{"commitment":"([^"]*+)","key":(\d++),"of":("(?:[^"\\]++|\\.)*+"),"sealed":"([^"]*+)"\}'
-)
+SEALED: Final = re.compile(rb'\{"commitment":"([^"]*+)","key":(\d++),"of":("(?:[^"\\]++|\\.)*+"),"sealed":"([^"]*+)"\}')
 """Sealed words in canonical JSON: commitment, generation, the person as a JSON string, the sealed text."""
 
 
