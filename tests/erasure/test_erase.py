@@ -248,7 +248,9 @@ def test_a_person_who_comes_back(both: tuple[Service, Service], world: World, tw
     assert erase(both[0], world.people["buyer"], SETTLE_SECONDS) == 2
     for seen_by in (world, twin):
         assert second.through(seen_by).see("seller")["title"] == ERASED
-    assert [event["data"]["generations"] for event in first.events() if event["type"] == "PersonErased"] == [[1], [2]]
+    old, new = (event["data"]["generations"] for event in first.events() if event["type"] == "PersonErased")
+    assert len(old) == len(new) == 1
+    assert old < new
 
 
 def test_a_repeated_request_after_an_erasure(both: tuple[Service, Service], world: World) -> None:
@@ -364,7 +366,7 @@ def test_an_erasure_that_was_interrupted(both: tuple[Service, Service], world: W
         buyer = people.people["buyer"]
         with pytest.raises(PowerCut):
             asyncio.run(cut_short(both[0], buyer, part, name, call))
-        assert rows(both[0], "SELECT generation FROM vault.keys WHERE person = %s", buyer) == [(1,)]
+        assert len(rows(both[0], "SELECT FROM vault.keys WHERE person = %s", buyer)) == 1
         assert len(rows(both[0], "SELECT FROM vault.erasures WHERE person = %s", buyer)) == begun
         if begun:
             uvloop.run(_title_is(both[0], orders[0], ERASED))

@@ -13,7 +13,7 @@ from brojobs_es.application.history import History, encode
 from brojobs_es.application.records import FileRow, NewEvent, RecordedEvent
 from brojobs_es.vault import KeysWanted, PersonKey, Ring, Wanted, open_text, seal_text, wanted_in
 
-_GENERATION_BYTES: Final = 4
+_GENERATION_BYTES: Final = 8
 
 
 class KeyVault(Protocol):

@@ -59,7 +59,7 @@ class PostgresEraser:
 
     async def begin(self, person: str, generations: Sequence[int]) -> None:
         """Hand these keys out no more."""
-        query = "INSERT INTO vault.erasures (person, generation) SELECT %s, unnest(%s::int[])"
+        query = "INSERT INTO vault.erasures (person, generation) SELECT %s, unnest(%s::bigint[])"
         await self._change(query, person, generations)
 
     async def take_back(self, person: str, generations: Sequence[int]) -> None:

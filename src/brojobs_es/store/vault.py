@@ -33,9 +33,12 @@ _KEYS: Final = """
         SELECT e.person, e.generation, NULL, NULL FROM vault.erasures e WHERE e.person = ANY(%(people)s::text[])
     ) known ON true
 """
+_ONE_AT_A_TIME: Final = "SELECT pg_advisory_xact_lock(hashtextextended('brojobs key ' || %(person)s, 0))"
 _MAKE: Final = """
-    INSERT INTO vault.keys (person, generation, key, wrapped_by) VALUES (%s, %s, %s, %s)
-    ON CONFLICT DO NOTHING RETURNING 1
+    INSERT INTO vault.keys (person, generation, key, wrapped_by)
+    SELECT %(person)s, greatest(%(newest)s + 1, extract(epoch FROM clock_timestamp())::bigint), %(key)s, %(wrapped_by)s
+    WHERE NOT EXISTS (SELECT FROM vault.keys WHERE person = %(person)s AND generation > %(newest)s)
+    RETURNING generation
 """
 _FOREIGN: Final = "SELECT EXISTS (SELECT FROM vault.keys WHERE wrapped_by <> %s)"
 _NO_KEYS: Final = Keys({}, 0)
@@ -149,12 +152,20 @@ class Vault:
 
     async def _made(self, person: str, known: Keys) -> Keys:
         """With a key of the next generation, unless somebody else was faster: then everybody uses that one."""
-        epoch, generation, secret = self._epoch, known.newest + 1, new_secret()
-        stored, name = secret, None
+        epoch, secret = self._epoch, new_secret()
+        values: dict[str, Any] = {"person": person, "newest": known.newest, "key": secret, "wrapped_by": None}
         if self._master is not None:
-            stored, name = self._master.wrapped(secret, person, generation), self._master.name
-        if not await self._rows(_MAKE, (person, generation, stored, name)):
+            values |= {"key": self._master.wrapped(secret, person), "wrapped_by": self._master.name}
+
+        async def make(connection: AsyncConnection[TupleRow]) -> TupleRow | None:
+            async with connection.transaction():
+                await connection.execute(_ONE_AT_A_TIME.encode(), values)
+                return await (await connection.execute(_MAKE.encode(), values)).fetchone()
+
+        row = await self._database.run(make)
+        if row is None:
             return known
+        generation = int(row[0])
         keys = Keys({**known.generations, generation: PersonKey(person, generation, secret)}, generation)
         if epoch == self._epoch:
             self._keep(person, keys)
@@ -184,19 +195,17 @@ def keys_from(rows: Iterable[Sequence[Any]], master: MasterKey | None) -> dict[s
         of = keys.get(person, _NO_KEYS)
         generations = dict(of.generations)
         if stored is not None:
-            generations[generation] = PersonKey(
-                person, generation, _secret(person, generation, stored, wrapped_by, master)
-            )
+            generations[generation] = PersonKey(person, generation, _secret(person, stored, wrapped_by, master))
         keys[person] = Keys(generations, max(of.newest, generation))
     return keys
 
 
-def _secret(person: str, generation: int, stored: bytes, wrapped_by: str | None, master: MasterKey | None) -> bytes:
+def _secret(person: str, stored: bytes, wrapped_by: str | None, master: MasterKey | None) -> bytes:
     if wrapped_by is None:
         return bytes(stored)
     if master is None or master.name != wrapped_by:
         raise MasterKeyError("keys in the vault are wrapped by another master key: see BROJOBS_MASTER_KEY")
-    return master.unwrapped(bytes(stored), person, generation)
+    return master.unwrapped(bytes(stored), person)
 
 
 def complete(ring: dict[str, Keys], wanted: Iterable[Wanted]) -> Ring:

@@ -100,19 +100,15 @@ class MasterKey:
             raise MasterKeyError(f"the master key {path} does not hold {2 * KEY_BYTES} hexadecimal digits")
         return cls(secret)
 
-    def wrapped(self, secret: bytes, person: str, generation: int) -> bytes:
+    def wrapped(self, secret: bytes, person: str) -> bytes:
         """A person's secret as it is stored."""
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, secret, _place(person, generation))
+        return nonce + self._cipher.encrypt(nonce, secret, person.encode())
 
-    def unwrapped(self, stored: bytes, person: str, generation: int) -> bytes:
+    def unwrapped(self, stored: bytes, person: str) -> bytes:
         """What `wrapped` took; raises MasterKeyError for anything else."""
         nonce, sealed = stored[:NONCE_BYTES], stored[NONCE_BYTES:]
         try:
-            return self._cipher.decrypt(nonce, sealed, _place(person, generation))
+            return self._cipher.decrypt(nonce, sealed, person.encode())
         except (InvalidTag, ValueError):
             raise MasterKeyError("a stored key was changed, or belongs to somebody else") from None
-
-
-def _place(person: str, generation: int) -> bytes:
-    return generation.to_bytes(4) + person.encode()
