@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ from brojobs_es.evidence.case.kernel.notes import read_key
 
 
 @pytest.fixture(scope="module")
-def running(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def running(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service of this module's own."""
     folder = tmp_path_factory.mktemp("case-http")
-    with service(database_url, folder) as process:
+    with service(new_database(), folder) as process:
         yield process
         assert "Traceback" not in process.failures, process.failures
 
@@ -50,9 +50,9 @@ def test_a_dispute_s_case_file_verifies_with_the_service_s_key(world: World, run
     """Everything of the order is in it, anchored in the key that the service keeps in its folder."""
     order = world.under_review()
     order.mediator("dispute/add-note", text="Between us: compare with the brief.")
-    key = read_key((running.folder / "signing-key.pub").read_bytes())
 
     content = fetched(order)
+    key = read_key((running.folder / "signing-key.pub").read_bytes())
     report = verified(content, tmp_path, key=key)
 
     assert report.exit_code == 0, [finding.en for finding in report.findings]

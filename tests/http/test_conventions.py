@@ -263,7 +263,6 @@ def test_the_order_of_judgement(world: World) -> None:
     assert _told(order, "buyer", wrong) == (422, "unknown_file")
 
 
-@pytest.mark.xfail(reason="a bad key or flag is refused before it is known whether the order is the caller's")
 def test_bad_headers_are_judged_with_the_body(world: World) -> None:
     """A stranger learns nothing from a bad key or a bad flag: 404 comes before 422."""
     order = world.paid()

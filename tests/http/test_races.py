@@ -127,12 +127,7 @@ async def test_every_order_has_one_end_and_everybody_is_told_the_truth(world: Wo
 # -- one key
 
 
-LOSES_ITS_KEY: Final = pytest.mark.xfail(
-    reason="after a lost race the key is not looked up again: a twin in another process may be told 409", strict=False
-)
-
-
-@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=LOSES_ITS_KEY)])
+@pytest.mark.parametrize("processes", [1, 2])
 async def test_one_key_from_sixteen_callers_has_one_effect(world: World, twin: World, processes: int) -> None:
     """Sixteen equal answers, one of them the first; others write to the same order meanwhile."""
     worlds = (world, twin)[:processes]

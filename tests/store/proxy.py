@@ -28,6 +28,8 @@ class Proxy:
         self._armed: Cut | None = None
         self._marker = b""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._for_good = False
+        self._clients: set[asyncio.StreamWriter] = set()
         self.cuts = 0
         self.port = 0
 
@@ -39,9 +41,9 @@ class Proxy:
         netloc = f"{user}@127.0.0.1:{self.port}" if user else f"127.0.0.1:{self.port}"
         return urlunsplit(parts._replace(netloc=netloc, query="sslmode=disable&gssencmode=disable"))
 
-    def cut_next(self, cut: Cut, marker: bytes) -> None:
-        """Cut the next connection whose client sends something that contains the marker."""
-        self._armed, self._marker = cut, marker
+    def cut_next(self, cut: Cut, marker: bytes, *, for_good: bool = False) -> None:
+        """Cut the next connection whose client sends something that contains the marker; let nobody in after it."""
+        self._armed, self._marker, self._for_good = cut, marker, for_good
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Proxy]:
@@ -57,6 +59,10 @@ class Proxy:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._for_good and self.cuts:
+            writer.transport.abort()
+            return
+        self._clients.add(writer)
         task = asyncio.create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -69,7 +75,7 @@ class Proxy:
             while data := await reader.read(1 << 16):
                 if self._armed is not None and self._marker in data:
                     armed, self._armed = self._armed, None
-                    self.cuts += 1
+                    self._count_cut(writer)
                     if armed is Cut.BEFORE_SENDING:
                         return
                     if armed is Cut.BEFORE_ANSWER:
@@ -98,6 +104,12 @@ class Proxy:
             await asyncio.gather(*ways, return_exceptions=True)
             for end in (writer, there_writer):
                 end.transport.abort()
+
+    def _count_cut(self, of: asyncio.StreamWriter) -> None:
+        self.cuts += 1
+        if self._for_good:
+            for other in self._clients - {of}:
+                other.transport.abort()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         target = conninfo_to_dict(self._url)

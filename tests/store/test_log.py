@@ -29,8 +29,8 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-async def logs(database_url: str, log_count: int) -> AsyncIterator[Logs]:
-    async with opened(database_url, log_count) as made:
+async def logs(clean_logs: str, log_count: int) -> AsyncIterator[Logs]:
+    async with opened(clean_logs, log_count) as made:
         yield made
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -59,15 +59,23 @@ class Edge:
         return await self.authenticator.caller(request.headers.get("authorization"))
 
     async def ask(self, request: Request, caller: Caller) -> Ask:
-        """The command that a request is; a bad body is only reported when its turn to be judged has come."""
-        body = await read_body(request, self.runtime.settings.max_body_bytes)
-        return Ask(
-            caller=caller,
-            content=_content(body, self.runtime.settings.max_body_bytes),
-            key=idempotency_key(request),
-            if_match=_if_match(request.headers.get("if-match")),
-            dry_run=flag(request, "dry_run"),
-        )
+        """The command that a request is; what cannot be used of it is only reported when its turn has come."""
+        limit = self.runtime.settings.max_body_bytes
+        body = await read_body(request, limit)
+        unusable, key, dry_run = None, None, False
+        try:
+            key, dry_run = idempotency_key(request), flag(request, "dry_run")
+        except BadRequest as error:
+            unusable = error
+
+        def content() -> object:
+            if unusable is not None:
+                raise unusable
+            if body is None:
+                raise FileTooLarge(limit)
+            return strict_json.parse(body) if body.strip() else {}
+
+        return Ask(caller, content, key, _if_match(request.headers.get("if-match")), dry_run)
 
 
 async def read_body(request: Request, limit: int) -> bytes | None:
@@ -86,22 +94,15 @@ async def read_body(request: Request, limit: int) -> bytes | None:
     return b"".join(chunks) if size <= limit else None
 
 
-def _content(body: bytes | None, limit: int) -> Callable[[], object]:
-    def content() -> object:
-        if body is None:
-            raise FileTooLarge(limit)
-        return strict_json.parse(body) if body.strip() else {}
-
-    return content
-
-
 def idempotency_key(request: Request) -> str | None:
     """The caller's key, if any; raises BadRequest for one that is empty, too long or not text."""
     raw = request.headers.get("idempotency-key")
     if raw is None:
         return None
-    if not 1 <= len(raw) <= KEY_CHARS_MAX or not raw.isprintable():
-        raise BadRequest("Idempotency-Key", "1 to 255 printable characters are needed")
+    with contextlib.suppress(UnicodeDecodeError):
+        raw = raw.encode("latin-1").decode("utf-8")  # headers arrive as bytes; most clients mean UTF-8
+    if not 1 <= len(raw) <= KEY_CHARS_MAX or "\x00" in raw:
+        raise BadRequest("Idempotency-Key", "1 to 255 characters are needed")
     return raw
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from brojobs_es.aggregates.base import Actor, Cause, FileRef, Role, Words
-from brojobs_es.aggregates.commands.ordering import Place, check_parties, place
+from brojobs_es.aggregates.commands.ordering import Place, check_offer, place
 from brojobs_es.aggregates.commands.situation import Command, Known, Situation
 from brojobs_es.application.access import Caller, NotFound, Viewer, viewer_of
 from brojobs_es.application.history import History
@@ -154,7 +154,7 @@ class Service:
             raise Refusal("forbidden")
         content = ask.content()
         body = Place.model_validate(content)
-        check_parties(body, caller.sub)
+        check_offer(body, caller.sub)
         use = _key_use(ask, "place", content)
         async with self._under_way.one_at_a_time(caller.sub, ask.key):
             if use and (kept := await self._log.find_key(use.caller, use.key)):
@@ -219,6 +219,8 @@ class Service:
             try:
                 case = await self._decide(attempt, current, cause)
             except Refusal as refusal:
+                if (use := attempt.use) and (kept := await self._log.find_key(use.caller, use.key)):
+                    raise KeyTaken(kept) from None  # its twin in another process has succeeded meanwhile
                 if not ask.dry_run:
                     await self._keep_refusal(order_id, cause, refusal, current.now)
                 raise

@@ -22,6 +22,7 @@ from brojobs_es.aggregates.commands.situation import (
 )
 from brojobs_es.aggregates.order_parts import Status
 from brojobs_es.errors import Refusal
+from brojobs_es.ids import is_derived
 from brojobs_es.money import MAX_MINOR
 from brojobs_es.terms import Terms
 
@@ -49,15 +50,19 @@ PLACE_EXAMPLE: Final = {
 }
 
 
-def check_parties(body: Place, buyer_id: str) -> None:
-    """Nobody orders from themselves."""
+def check_offer(body: Place, buyer_id: str) -> None:
+    """Nobody orders from themselves, or under an id that this service gives to something else."""
     if body.seller_id == buyer_id:
         raise Refusal("invalid_request", facts={"field": "seller_id", "message": "buyer and seller are the same"})
+    offered = body.offered_id()
+    if offered is not None and is_derived(offered):
+        message = "an id of version 8 is the service's to give: offer one of version 4 or 7"
+        raise Refusal("invalid_request", facts={"field": "order_id", "message": message})
 
 
 def place(body: Place, buyer_id: str, now: datetime, terms: Terms) -> e.OrderPlaced:
     """The first fact of an order; raises the Refusal that the content deserves."""
-    check_parties(body, buyer_id)
+    check_offer(body, buyer_id)
     if not 0 < body.price.amount <= MAX_MINOR:
         raise Refusal("amount_out_of_range")
     if not now < body.due_at <= now + terms.deadline_horizon:
