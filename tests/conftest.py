@@ -11,6 +11,7 @@ import secrets
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -40,8 +41,7 @@ def postgres_server() -> Iterator[str]:
     try:
         with embedded.start(folder) as server:
             yield server.uri
-            pid = (folder / "postgresql" / str(embedded.MAJOR) / "postmaster.pid").read_text().split()[0]
-            os.kill(int(pid), signal.SIGQUIT)  # at once: writing everything to disk first takes long and serves nobody
+            _stop_at_once(folder / "postgresql" / str(embedded.MAJOR) / "postmaster.pid")
     finally:
         shutil.rmtree(folder)
 
@@ -74,6 +74,14 @@ def database_url(new_database: Callable[[], str]) -> str:
 def clean_logs(new_database: Callable[[], str]) -> str:
     """A migrated database for one test alone."""
     return new_database()
+
+
+def _stop_at_once(pid_file: Path) -> None:
+    """End a server without writing everything to disk first, which takes long and serves nobody; wait until it is gone."""
+    os.kill(int(pid_file.read_text().split()[0]), signal.SIGQUIT)
+    give_up = time.monotonic() + 20
+    while pid_file.exists() and time.monotonic() < give_up:
+        time.sleep(0.02)
 
 
 class _databases:  # noqa: N801  (used like a function)

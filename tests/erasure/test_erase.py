@@ -2,115 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
-import secrets
-import subprocess
-import sys
-import time
 import zipfile
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import psycopg
 import pytest
 import uvloop
 from tests.erasure.attacker import dump, hides, on_disk, opened
-from tests.http.service import ROOT, Service
+from tests.erasure.story import SETTLE_SECONDS, Marked, brojobs, erase, full_story, rows, settings_of
+from tests.http.service import Service
 from tests.http.world import Told, World, code
 
 from brojobs_es import bootstrap
 from brojobs_es.aggregates.base import ERASED
-from brojobs_es.application.erasing import Erasing, NothingToErase
-from brojobs_es.console import erase as console
+from brojobs_es.application.erasing import NothingToErase
 from brojobs_es.errors import Refusal
-from brojobs_es.settings import Settings
-from brojobs_es.store.erasing import PostgresEraser
-from brojobs_es.store.vault import CHECK_SECONDS
 
-NO_TIME: Final = 0.0
-"""How long these erasures wait for other processes, where a test does not look at them."""
-SETTLE_SECONDS: Final = CHECK_SECONDS + 0.2
 READERS: Final = ("buyer", "seller", "mediator", "auditor", "operator")
-
-
-class Marked:
-    """Texts that stand nowhere else: one a person and a run."""
-
-    def __init__(self) -> None:
-        run = secrets.token_hex(8)
-        self.buyer, self.seller, self.mediator = (f"{name}PLAINTEXT{run}" for name in ("buyer", "seller", "mediator"))
-
-
-def full_story(world: World, marked: Marked) -> Told:
-    """An order with words of everybody in every place that takes words, decided by a mediator, and over."""
-    b, s, m = marked.buyer, marked.seller, marked.mediator
-    order = world.paid(title=f"title {b}", brief=f"brief {b}")
-    order.buyer("post-message", text=f"hello {b}", files=[order.file("buyer", f"{b}.txt")])
-    order.seller("post-message", text=f"hello {s}", files=[order.file("seller", f"{s}.txt")])
-    order.buyer("send-reminder", text=f"reminder {b}")
-    order.buyer("propose-deadline", due_at=later(world, 8), comment=f"deadline {b}")
-    order.seller("propose-deadline", due_at=later(world, 9), comment=f"deadline {s}")
-    order.buyer("request-cancellation", reason="other", comment=f"cancel {b}")
-    order.seller("refuse-cancellation", reason=f"no {s}")
-    order.seller("deliver", note=f"note {s}", files=[order.file("seller", f"v1-{s}.txt")])
-    order.buyer("request-revision", points=[{"text": f"point {b}", "files": [order.file("buyer", f"point-{b}.txt")]}])
-    order.seller("refuse-revision", reason=f"refused {s}")
-    order.buyer("propose-settlement", refund={"amount": 1, "currency": "EUR"}, comment=f"settle {b}")
-    evidence = [{"description": f"piece {b}", "files": [order.file("buyer", f"piece-{b}.txt")]}]
-    order.buyer("open-dispute", statement=f"statement {b}", evidence=evidence)
-    order.mediator("dispute/assign")
-    order.mediator("dispute/add-note", text=f"note {m}")
-    order.mediator("dispute/request-information", **{"from": "buyer", "question": f"question {m}"})
-    order.buyer("dispute/post-message", text=f"thread {b}")
-    order.seller("dispute/submit-evidence", kind="statement", description=f"evidence {s}")
-    order.mediator("dispute/decide", assignment=1, outcome="full_refund", reason=f"decided {m}")
-    return order
-
-
-def later(world: World, days: float) -> str:
-    return (world.now() + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def brojobs(service: Service, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("BROJOBS_")}
-    ours = {
-        "BROJOBS_DATABASE_URL": service.database_url,
-        "BROJOBS_DATA_DIR": str(service.folder),
-        "BROJOBS_LOGS": os.environ.get("BROJOBS_LOGS", "1"),
-        "PYTHONPATH": str(ROOT / "src"),
-        **settings,
-    }
-    command = [sys.executable, "-m", "brojobs_es.cli", *arguments]
-    return subprocess.run(
-        command, check=False, env=plain | ours, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL
-    )
-
-
-def settings_of(service: Service, retention_days: int = 0) -> Settings:
-    return Settings(
-        database_url=service.database_url,
-        data_dir=service.folder,
-        retention_days=retention_days,
-        logs=int(os.environ.get("BROJOBS_LOGS", "1")),
-    )
-
-
-def erase(service: Service, person: str, settle_seconds: float = NO_TIME, retention_days: int = 0) -> int:
-    """Erase in this process; how many orders that concerned."""
-    made = settings_of(service, retention_days)
-    erased, rewritten = uvloop.run(
-        console.erase(made, service.database_url, person, "They asked for it", "ops", settle_seconds)
-    )
-    assert rewritten
-    return erased.orders
-
-
-def rows(service: Service, query: str, *params: object) -> list[tuple[Any, ...]]:
-    with psycopg.connect(service.database_url) as connection:
-        return connection.execute(query.encode(), params).fetchall()
 
 
 def stored_events(service: Service) -> list[tuple[Any, ...]]:
@@ -299,133 +209,6 @@ def test_a_stranger_has_nothing_to_erase(both: tuple[Service, Service]) -> None:
     with pytest.raises(NothingToErase):
         erase(both[0], "nobody-at-all")
     assert stored_events(both[0]) == events
-
-
-class PowerCut(Exception):
-    """What ends an erasure in the middle."""
-
-
-class CutAt:
-    """Does everything that the wrapped part does, until the lights go out at one of its calls."""
-
-    def __init__(self, part: Any, name: str, call: int) -> None:
-        self._part, self._name, self._left = part, name, call
-
-    def __getattr__(self, name: str) -> Any:
-        if name == self._name:
-            self._left -= 1
-            if self._left == 0:
-                raise PowerCut
-        return getattr(self._part, name)
-
-
-async def cut_short(service: Service, person: str, part: str, name: str, call: int) -> None:
-    """An erasure that ends at a call of one of its parts."""
-    made = settings_of(service)
-    async with (
-        bootstrap.running(made, service.database_url, background=False) as runtime,
-        PostgresEraser.opened(service.database_url, runtime.logs) as eraser,
-    ):
-        parts: dict[str, Any] = {"log": runtime.logs, "eraser": eraser}
-        parts[part] = CutAt(parts[part], name, call)
-
-        async def forget_files(person: str, generation: int) -> int:
-            return 0
-
-        erasing = Erasing(
-            parts["log"],
-            runtime.vault,
-            parts["eraser"],
-            runtime.clock,
-            forget_files=forget_files,
-            retention=timedelta(0),
-            settle_seconds=NO_TIME,
-        )
-        await erasing.erase(person, "They asked for it", "ops")
-
-
-CUTS: Final = [
-    ("eraser", "orders_naming", 1, False),
-    ("eraser", "begin", 1, False),
-    ("eraser", "orders_naming", 2, True),
-    ("log", "append", 1, True),
-    ("log", "append", 2, True),
-    ("eraser", "finish", 1, True),
-]
-"""At which call of which part an erasure ends, and whether it has begun by then."""
-
-
-def test_an_erasure_that_was_interrupted(both: tuple[Service, Service], world: World) -> None:
-    """Before its beginning nothing has happened; after it the words are unreadable, and doing it again finishes it."""
-    done = []
-    for part, name, call, begun in CUTS:
-        with World(both[0].url) as people:
-            orders = [people.paid(title="Some title") for _ in range(2)]
-            for order in orders:
-                order.seller("concede")
-        buyer = people.people["buyer"]
-        with pytest.raises(PowerCut):
-            asyncio.run(cut_short(both[0], buyer, part, name, call))
-        assert len(rows(both[0], "SELECT FROM vault.keys WHERE person = %s", buyer)) == 1
-        assert len(rows(both[0], "SELECT FROM vault.erasures WHERE person = %s", buyer)) == begun
-        if begun:
-            uvloop.run(_title_is(both[0], orders[0], ERASED))
-        assert erase(both[0], buyer) == 2
-        assert rows(both[0], "SELECT FROM vault.keys WHERE person = %s", buyer) == []
-        done += orders
-    time.sleep(SETTLE_SECONDS)
-    for order in done:
-        assert world.see("auditor", order.path)["title"] == ERASED
-        types = [event["type"] for event in world.see("auditor", f"{order.path}/events")["items"]]
-        assert types.count("PersonErased") == 1
-
-
-async def _title_is(service: Service, order: Told, title: str) -> None:
-    """As a process sees it that has nothing in memory."""
-    async with bootstrap.running(settings_of(service), service.database_url, background=False) as runtime:
-        assert (await runtime.service.history(order.id)).case.order.title.text == title
-
-
-def test_something_is_written_while_the_keys_are_being_taken_away(both: tuple[Service, Service], world: World) -> None:
-    """An order that begins under the old key stops the erasure, which is taken back: everything is readable again."""
-    ended = world.paid(title="Some title")
-    ended.seller("concede")
-    buyer = world.people["buyer"]
-
-    async def race() -> None:
-        made = settings_of(both[0])
-        async with (
-            bootstrap.running(made, both[0].database_url, background=False) as runtime,
-            PostgresEraser.opened(both[0].database_url, runtime.logs) as eraser,
-        ):
-            begin = eraser.begin
-
-            async def begin_late(person: str, generations: Any) -> None:
-                await asyncio.to_thread(world.paid, title="Just now")
-                await begin(person, generations)
-
-            eraser.begin = begin_late  # type: ignore[method-assign]
-            erasing = Erasing(
-                runtime.logs,
-                runtime.vault,
-                eraser,
-                runtime.clock,
-                forget_files=_no_files,
-                retention=timedelta(0),
-                settle_seconds=NO_TIME,
-            )
-            await erasing.erase(buyer, "They asked for it", "ops")
-
-    with pytest.raises(Refusal, match="within_retention"):
-        asyncio.run(race())
-    time.sleep(SETTLE_SECONDS)
-    titles = [item["title"] for item in world.see("buyer", "/v1/orders")["items"]]
-    assert sorted(titles) == ["Just now", "Some title"]
-    assert "PersonErased" not in ended.types()
-
-
-async def _no_files(person: str, generation: int) -> int:
-    return 0
 
 
 def test_a_mediator_can_be_erased(both: tuple[Service, Service], world: World, twin: World) -> None:

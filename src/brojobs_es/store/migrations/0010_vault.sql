@@ -21,10 +21,11 @@ REVOKE ALL ON SCHEMA vault FROM PUBLIC;
 GRANT USAGE ON SCHEMA vault TO brojobs_writer, brojobs_auditor, brojobs_eraser;
 GRANT USAGE ON SCHEMA brojobs TO brojobs_eraser;
 
--- `wrapped_by` names the master key that wraps `key`; without one the key stands as it is.
+-- A generation is the second in which the key was made, so that no number comes back with another key, not even after an
+-- old backup of the vault was restored. `wrapped_by` names the master key that wraps `key`; without one the key stands as it is.
 CREATE TABLE vault.keys (
     person text NOT NULL,
-    generation int NOT NULL CHECK (generation > 0),
+    generation bigint NOT NULL CHECK (generation > 0),
     key bytea NOT NULL,
     wrapped_by text,
     made_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -35,7 +36,7 @@ CREATE TABLE vault.keys (
 -- no key is made again under a generation that was erased.
 CREATE TABLE vault.erasures (
     person text NOT NULL,
-    generation int NOT NULL,
+    generation bigint NOT NULL,
     begun_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     finished_at timestamptz,
     PRIMARY KEY (person, generation)
