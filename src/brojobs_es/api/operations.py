@@ -36,6 +36,7 @@ def operations(edge: Edge) -> APIRouter:
             "database": "reachable",
             "events_behind": behind,
             "scheduler": "running" if edge.runtime.scheduler.running else "stopped",
+            "sealing": "refused, see the log" if edge.runtime.sealer.trouble else "in order",
         }
         return JSONResponse(content, 200 if ready else 503)
 
