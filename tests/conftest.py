@@ -6,6 +6,7 @@ thrown away as well, `BROJOBS_TEST_KEEP_DATABASES=1` saves dropping each databas
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -39,9 +40,13 @@ def postgres_server() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="brojobs-test-", dir="/var/tmp"))  # its parents are open to the server's user
     folder.chmod(0o755)
     try:
-        with embedded.start(folder) as server:
-            yield server.uri
-            _stop_at_once(folder / "postgresql" / str(embedded.MAJOR) / "postmaster.pid")
+        server = embedded.start(folder)
+        yield server.uri
+        _stop_at_once(folder / "postgresql" / str(embedded.MAJOR) / "postmaster.pid")
+        with contextlib.suppress(
+            embedded.EmbeddedPostgresError
+        ):  # it may be seen ending, and be gone when told to stop
+            server.close()
     finally:
         shutil.rmtree(folder)
 

@@ -17,7 +17,7 @@ from tests.kit import H, Story
 from brojobs_es.aggregates.base import Event, Role
 from brojobs_es.errors import Refusal
 
-SOAK: Final = os.environ.get("BROJOBS_SOAK") == "1"
+SOAK: Final = bool(os.environ.get("BROJOBS_TEST_SOAK"))
 
 FOCUSES: Final = {
     "agreeing on dates and parts": "request-cancellation open-dispute post-message",

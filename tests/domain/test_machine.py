@@ -18,7 +18,7 @@ from brojobs_es.aggregates.base import Event
 from brojobs_es.case import Case
 from brojobs_es.terms import Terms
 
-SOAK: Final = os.environ.get("BROJOBS_SOAK") == "1"
+SOAK: Final = bool(os.environ.get("BROJOBS_TEST_SOAK"))
 STAMPS: Final = {"timestamp"}
 COMMISSIONS: Final = st.sampled_from([0, 1_000, 1_250, 10_000])
 BEGINNINGS: Final = st.sampled_from(sorted(OPENINGS))

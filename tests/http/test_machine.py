@@ -25,7 +25,7 @@ from brojobs_es.application.history import History
 from brojobs_es.case import Case
 from brojobs_es.errors import Refusal
 
-EXAMPLES: Final = 1_000 if SOAK else 50
+EXAMPLES: Final = 1_000 if SOAK else 200
 STEPS: Final = 60 if SOAK else 40
 MOVES: Final = ("EscrowReleased", "EscrowRefunded", "EscrowSplit")
 TOTALS: Final = ("funded", "held", "refunded", "released", "commission")

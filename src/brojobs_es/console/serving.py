@@ -21,6 +21,9 @@ GRACE_SECONDS: Final = 2
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
+KEEP_ALIVE_SECONDS: Final = 75  # longer than the usual minute of a proxy in front, which then never finds a closed one
+
+
 class Server(uvicorn.Server):
     """uvicorn, except that a signal ends `serve` and nothing else: what surrounds it then closes in order."""
 
@@ -70,6 +73,7 @@ async def serve(
             http="httptools",
             log_config=None,
             access_log=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
