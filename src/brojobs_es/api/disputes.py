@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -22,6 +23,7 @@ from brojobs_es.application.access import NotFound, Viewer
 from brojobs_es.application.history import History
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+READERS: Final = (Role.BUYER, Role.SELLER, Role.MEDIATOR, Role.AUDITOR)
 
 
 def disputes(edge: Edge) -> APIRouter:
@@ -46,12 +48,14 @@ def disputes(edge: Edge) -> APIRouter:
     async def read(request: Request) -> Response:
         """The dispute now, or as of an instant."""
         history, viewer, dispute_id = await now_or_then(request)
+        viewer.must_be(*READERS)
         await looked(edge, viewer, history.order_id, "dispute")
         return versioned(render_dispute.dispute(history, dispute_id))
 
     async def thread(request: Request) -> Response:
         """What was said in the dispute; private notes only for mediators and auditors."""
         history, viewer, dispute_id = await now_or_then(request)
+        viewer.must_be(*READERS)
         await looked(edge, viewer, history.order_id, "thread")
         return lists.page(request, render_dispute.thread(history, dispute_id, viewer))
 
@@ -64,7 +68,7 @@ def disputes(edge: Edge) -> APIRouter:
     async def on_one_page(request: Request) -> Response:
         """The case on one page, for whoever has to decide it."""
         history, viewer, dispute_id = await now_or_then(request)
-        viewer.must_be(Role.MEDIATOR, Role.AUDITOR, Role.OPERATOR)
+        viewer.must_be(Role.MEDIATOR, Role.AUDITOR)
         await looked(edge, viewer, history.order_id, "overview")
         return JSONResponse(overview(history, dispute_id))
 
