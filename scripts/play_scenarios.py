@@ -47,6 +47,8 @@ def service() -> Iterator[str]:
     log = folder / "service.log"
     environment = {**os.environ, "BROJOBS_DATA_DIR": str(folder / "data"), "BROJOBS_PORT": str(port)}
     with log.open("wb") as output:
+        if "BROJOBS_DATABASE_URL" in environment:
+            subprocess.run([BROJOBS, "migrate"], env=environment, check=True)
         process = subprocess.Popen([BROJOBS, "serve", "--sandbox"], env=environment, stdout=output, stderr=output)
     url = f"http://127.0.0.1:{port}"
     try:
