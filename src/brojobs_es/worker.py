@@ -9,20 +9,17 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from psycopg import AsyncConnection
-from psycopg.rows import TupleRow
-
 from brojobs_es.application.access import NotFound
 from brojobs_es.application.records import StoreUnavailable
 from brojobs_es.application.service import Service
 from brojobs_es.clock import Clock
+from brojobs_es.store.lists import find_due
 from brojobs_es.store.log import Logs
 
 _logger = logging.getLogger(__name__)
 
 BATCH: Final = 200
 PAUSE_SECONDS: Final = 0.5
-_DUE: Final = "SELECT order_id, next_at FROM views.deadlines WHERE next_at <= %s ORDER BY next_at, order_id LIMIT %s"
 
 
 class Scheduler:
@@ -57,7 +54,11 @@ class Scheduler:
 
     async def fire_due(self) -> int:
         """Settle the orders that are due now; how many. The view may lag: an order already settled is left alone."""
-        due = [(order_id, at) for order_id, at in await self._due() if self._tried.get(order_id) != at]
+        due = [
+            (order_id, at)
+            for order_id, at in await find_due(self._logs, self._clock.now(), BATCH)
+            if self._tried.get(order_id) != at
+        ]
         for order_id, at in due:
             try:
                 await self._service.history(order_id)
@@ -67,12 +68,3 @@ class Scheduler:
         if len(self._tried) > 10 * BATCH:
             self._tried.clear()
         return len(due)
-
-    async def _due(self) -> list[tuple[UUID, datetime]]:
-        async with self._logs.connection() as connection:
-            return await _due_rows(connection, self._clock.now())
-
-
-async def _due_rows(connection: AsyncConnection[TupleRow], now: datetime) -> list[tuple[UUID, datetime]]:
-    cursor = await connection.execute(_DUE, (now, BATCH))
-    return [(order_id, at) for order_id, at in await cursor.fetchall()]

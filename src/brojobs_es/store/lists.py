@@ -81,6 +81,15 @@ async def find_disputes(logs: Logs, wanted: DisputeFilter) -> list[tuple[UUID, U
     return [(row[0], row[1], row[2]) for row in await _rows(logs, query, values)]
 
 
+async def find_due(logs: Logs, now: datetime, most: int) -> list[tuple[UUID, datetime]]:
+    """Orders whose next timer wins by `now`, and its instant, the earliest first."""
+    query = """
+        SELECT order_id, next_at FROM views.deadlines WHERE next_at <= %(now)s
+        ORDER BY next_at, order_id LIMIT %(most)s
+    """
+    return [(row[0], row[1]) for row in await _rows(logs, query, {"now": now, "most": most})]
+
+
 async def _rows(logs: Logs, query: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
     async with logs.connection() as connection:
         cursor = await connection.execute(query.encode(), values)
