@@ -22,7 +22,7 @@ NOTHING: Final = "nothing new"
 
 INTRODUCTION: Final = """# What every command does in every state
 
-Made from the code by `python -m tests.domain.table`, reviewed by hand, and compared on every test run.
+Made from the code by `python -m tests.domain.table`, and compared on every test run.
 Each state below is reached by real commands and timers; every command of every role is judged there, with a body
 that is right for it. A role that a command is not for is refused with `forbidden` everywhere and is left out below;
 likewise the dispute's commands where there is no dispute (`not_found`). *Another mediator* is one who is not assigned.

@@ -11,9 +11,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from brojobs_es.store import sql
-from brojobs_es.store.connections import ConnectionLost, Retrying
-from brojobs_es.store.records import (
+from brojobs_es.application.records import (
     Append,
     IdempotencyRecord,
     KeyTaken,
@@ -22,6 +20,8 @@ from brojobs_es.store.records import (
     VersionConflict,
     VersionGap,
 )
+from brojobs_es.store import sql
+from brojobs_es.store.connections import ConnectionLost, Retrying
 
 
 class LogWriter:

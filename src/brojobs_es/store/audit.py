@@ -15,10 +15,10 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
+from brojobs_es.application.records import RecordedEvent
 from brojobs_es.store import sql
 from brojobs_es.store.audit_table import BLOCK, VIEW
 from brojobs_es.store.log import Logs
-from brojobs_es.store.records import RecordedEvent
 
 POSITION_MAX: Final = 2**63 - 1
 NOTE: Final = "MediatorNoteAdded"

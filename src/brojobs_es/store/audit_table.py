@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from brojobs_es.application.records import RecordedEvent
 from brojobs_es.store import sql
-from brojobs_es.store.records import RecordedEvent
 from brojobs_es.store.view_table import Connection
 
 VIEW: Final = "audit"

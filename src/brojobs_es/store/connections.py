@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
-from brojobs_es.store.records import StoreUnavailable
+from brojobs_es.application.records import StoreUnavailable
 
 if TYPE_CHECKING:
     from psycopg_pool import AsyncConnectionPool

@@ -13,10 +13,10 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
+from brojobs_es.application.records import StoreUnavailable
 from brojobs_es.store import sql
 from brojobs_es.store.audit import rows_of
 from brojobs_es.store.log import Logs
-from brojobs_es.store.records import StoreUnavailable
 
 _COLUMNS: Final = "order_id, reader_id, reader_role, what, filters, at"
 

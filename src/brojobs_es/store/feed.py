@@ -7,9 +7,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from time import monotonic
 from typing import Final
 
+from brojobs_es.application.records import RecordedEvent, StoreUnavailable
 from brojobs_es.store.listener import wait
 from brojobs_es.store.log import Logs
-from brojobs_es.store.records import RecordedEvent, StoreUnavailable
 
 BATCH: Final = 500
 """The most events handed over at once."""

@@ -10,12 +10,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow, class_row
 from psycopg_pool import AsyncConnectionPool
 
-from brojobs_es.ids import log_of
-from brojobs_es.store import sql
-from brojobs_es.store.append import LogWriter
-from brojobs_es.store.connections import Retrying, conninfo
-from brojobs_es.store.listener import Listener
-from brojobs_es.store.records import (
+from brojobs_es.application.records import (
     Append,
     FileRow,
     IdempotencyRecord,
@@ -27,6 +22,11 @@ from brojobs_es.store.records import (
     VersionConflict,
     VersionGap,
 )
+from brojobs_es.ids import log_of
+from brojobs_es.store import sql
+from brojobs_es.store.append import LogWriter
+from brojobs_es.store.connections import Retrying, conninfo
+from brojobs_es.store.listener import Listener
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

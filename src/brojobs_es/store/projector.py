@@ -15,6 +15,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
+from brojobs_es.application.records import RecordedEvent, StoreUnavailable
 from brojobs_es.projections.view import View
 from brojobs_es.store import sql
 from brojobs_es.store.connections import (
@@ -25,7 +26,6 @@ from brojobs_es.store.connections import (
     conninfo,
 )
 from brojobs_es.store.listener import Listener, wait
-from brojobs_es.store.records import RecordedEvent, StoreUnavailable
 from brojobs_es.store.view_table import Connection, Decode, ViewTable
 
 _logger = logging.getLogger(__name__)

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from brojobs_es.application.records import RefusedCommand
 from brojobs_es.store import sql
 from brojobs_es.store.audit import own_orders, rows_of
 from brojobs_es.store.log import Logs
-from brojobs_es.store.records import RefusedCommand
 
 _COLUMNS: Final = "number, order_id, actor_id, actor_role, command, code, command_id, at"
 

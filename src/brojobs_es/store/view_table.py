@@ -13,8 +13,8 @@ import psycopg
 from psycopg import AsyncConnection, sql
 from psycopg.rows import TupleRow
 
+from brojobs_es.application.records import RecordedEvent
 from brojobs_es.projections.view import View
-from brojobs_es.store.records import RecordedEvent
 
 Decode = Callable[[RecordedEvent], Any]
 Connection = AsyncConnection[TupleRow]
