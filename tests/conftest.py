@@ -112,4 +112,10 @@ class _databases:  # noqa: N801  (used like a function)
         with psycopg.connect(self._server, autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{self._template}"'.encode())
         self._made.append(name)
-        return urlunsplit(urlsplit(self._server)._replace(path=f"/{name}"))
+        url = urlunsplit(urlsplit(self._server)._replace(path=f"/{name}"))
+        with psycopg.connect(url) as connection:
+            if connection.execute("SELECT to_regclass('brojobs.deployment') IS NOT NULL").fetchone() == (True,):
+                # A copy would pass for its template: a service that shares its folder with that of another copy
+                # would rightly refuse to sign it.
+                connection.execute("UPDATE brojobs.deployment SET id = gen_random_uuid()")
+        return url
