@@ -117,11 +117,17 @@ class Retrying:
 
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection[TupleRow]], patience_seconds: float) -> None:
         self._pool = pool
-        self._patience_seconds = patience_seconds
+        self.patience_seconds = patience_seconds
+
+    async def settle(self) -> None:
+        """Give the database a moment after a connection was lost, and drop the dead ones of the pool."""
+        patience = self.patience()
+        await patience.another_try()
+        await patience.another_try()
 
     def patience(self) -> Patience:
         """For one piece of work: how long it may be tried again."""
-        return Patience(self._pool, self._patience_seconds)
+        return Patience(self._pool, self.patience_seconds)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection[TupleRow]]:

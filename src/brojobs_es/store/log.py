@@ -68,21 +68,33 @@ class Logs:
             open=False,
         )
         self._db = Retrying(self._pool, patience_seconds)
-        self._writers = [LogWriter(self._db, number) for number in range(logs)]
+        self._writing = AsyncConnectionPool(  # of their own: however many read, nobody who writes waits for them
+            conninfo(url, "brojobs_writer"),
+            min_size=1,
+            max_size=logs,
+            timeout=patience_seconds,
+            kwargs={"autocommit": True},
+            open=False,
+        )
+        self._writers = [LogWriter(Retrying(self._writing, patience_seconds), number) for number in range(logs)]
         self.listener = Listener(conninfo(url, "brojobs_writer"), [sql.channel(number) for number in range(logs)])
 
     async def open(self) -> None:
         """Connect; StoreUnavailable where that takes longer than the patience."""
         await self._pool.open()
+        await self._writing.open()
         try:
             await self.ping()
         except StoreUnavailable:
-            await self._pool.close()
+            await self.close()
             raise
 
     async def close(self) -> None:
         """Close all connections; reads and appends under way end first."""
         await self.listener.close()
+        for writer in self._writers:
+            await writer.close()
+        await self._writing.close()
         await self._pool.close()
 
     async def ping(self) -> None:

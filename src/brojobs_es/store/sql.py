@@ -38,14 +38,29 @@ def insert_events(log: int) -> str:
     """
 
 
-def insert_key(log: int) -> str:
-    """One idempotency record: caller, key, digest, order, answer."""
-    return f"INSERT INTO {schema(log)}.idempotency ({_KEY_COLUMNS}) VALUES (%s, %s, %s, %s, %s)"
+def insert_events_and_keys(log: int) -> str:
+    """Events as above, and five arrays of idempotency records: caller, key, digest, order, answer.
+
+    One statement, which is a transaction by itself: nothing waits for the client inside of it.
+    """
+    return f"""
+        WITH stored AS ({insert_events(log)}), kept AS (
+            INSERT INTO {schema(log)}.idempotency ({_KEY_COLUMNS})
+            SELECT * FROM unnest(%s::text[], %s::text[], %s::bytea[], %s::uuid[], %s::bytea[])
+        )
+        SELECT position FROM stored ORDER BY 1
+    """
 
 
-def insert_events_and_key(log: int) -> str:
-    """Both in one statement, which is a transaction by itself: nothing waits for the client inside of it."""
-    return f"WITH stored AS ({insert_events(log)}), kept AS ({insert_key(log)}) SELECT position FROM stored ORDER BY 1"
+def select_clashing(log: int) -> str:
+    """Numbers of commands whose rows are taken: number, stream and version of events; number, caller and key."""
+    return f"""
+        SELECT n FROM unnest(%s::int[], %s::uuid[], %s::int[]) AS e (n, stream_id, stream_version)
+        JOIN {schema(log)}.events USING (stream_id, stream_version)
+        UNION
+        SELECT n FROM unnest(%s::int[], %s::text[], %s::text[]) AS k (n, caller, key)
+        JOIN {schema(log)}.idempotency USING (caller, key)
+    """
 
 
 def select_key(logs: Iterable[int]) -> str:
