@@ -54,8 +54,8 @@ class Order:
             "seller_id": people["seller"].sub, "title": "Logo", "brief": "Two colours.", "price": euros(PRICE),
             "due_at": wire(due_at),
         }  # fmt: skip
-        self.history: History = stage.place(people["buyer"], body).history
-        self.id: UUID = self.history.order_id
+        self.id: UUID = stage.place(people["buyer"], body).standing.order_id
+        self.history: History = self.look()
         stage.upload(people["seller"], self.id, CONTENT)
 
     def look(self) -> History:
@@ -75,10 +75,10 @@ class Order:
             return refusal.code
         again = self.stage.give(*asked)
         assert again.replayed
-        assert remembered(again.history.case) == remembered(first.history.case)
+        assert remembered(again.standing.case) == remembered(first.standing.case)
         reloaded = self.look()
-        assert remembered(reloaded.case) == remembered(first.history.case), "a reload is not what was answered"
-        assert len(reloaded.entries) == len(first.history.entries), f"{command} happened twice"
+        assert remembered(reloaded.case) == remembered(first.standing.case), "a reload is not what was answered"
+        assert reloaded.positions == first.standing.positions, f"{command} happened twice"
         return None
 
 

@@ -13,20 +13,20 @@ from brojobs_es.api.http import Edge, versioned
 from brojobs_es.api.problems import refusal_facts
 from brojobs_es.application.access import Viewer
 from brojobs_es.application.explain import explain
-from brojobs_es.application.history import History
+from brojobs_es.application.history import Entry, History
 from brojobs_es.application.service import Answer
 
 
 def order_answer(edge: Edge, answer: Answer, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """The order after a command, with what a dry run would have recorded."""
-    content = _with_dry_events(edge, answer, render.order(answer.history))
+    content = _with_dry_events(edge, answer, render.order(answer.standing))
     return versioned(content, status, {**_replayed(answer), **(headers or {})})
 
 
 def dispute_answer(edge: Edge, answer: Answer, *, opened: bool = False, dry_run: bool = False) -> Response:
     """The dispute after a command; a new one is 201 with its address."""
     assert answer.dispute_id is not None
-    content = _with_dry_events(edge, answer, render_dispute.dispute(answer.history, answer.dispute_id))
+    content = _with_dry_events(edge, answer, render_dispute.dispute(answer.standing, answer.dispute_id))
     created = opened and not dry_run
     location = {"Location": f"/v1/disputes/{answer.dispute_id}"} if created else {}
     return versioned(content, 201 if created else 200, {**_replayed(answer), **location})
@@ -45,10 +45,10 @@ def action_list(
 
 
 def _with_dry_events(edge: Edge, answer: Answer, content: dict[str, Any]) -> dict[str, Any]:
-    if answer.dry_run:
-        log = edge.runtime.logs.log_of(answer.history.order_id)
-        new = answer.history.entries[answer.first_new :]
-        content["events"] = [render.event(entry, answer.history.order_id, log) for entry in new]
+    if answer.would_record is not None:
+        order_id = answer.standing.order_id
+        log = edge.runtime.logs.log_of(order_id)
+        content["events"] = [render.event(Entry(event, None), order_id, log) for event in answer.would_record]
     return content
 
 

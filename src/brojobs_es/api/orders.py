@@ -44,7 +44,7 @@ def _add_collection(router: APIRouter, edge: Edge) -> None:
         """Order a service. The order waits for its payment."""
         ask = await edge.ask(request, await edge.caller(request))
         answer = await edge.runtime.service.place(ask)
-        location = {"Location": f"/v1/orders/{answer.history.order_id}"}
+        location = {"Location": f"/v1/orders/{answer.standing.order_id}"}
         return order_answer(edge, answer, *((200,) if ask.dry_run else (201, location)))
 
     async def list_orders(request: Request) -> Response:

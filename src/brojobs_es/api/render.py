@@ -20,6 +20,7 @@ from brojobs_es.aggregates.order import Order
 from brojobs_es.aggregates.order_parts import Delivery, Proposal, Revision
 from brojobs_es.application.explain import Verdict
 from brojobs_es.application.history import Entry, History
+from brojobs_es.application.standing import Standing
 from brojobs_es.digests import event_digest
 from brojobs_es.language import detail
 from brojobs_es.mapper import data_of, state_of
@@ -71,10 +72,10 @@ def files(refs: Iterable[FileRef]) -> list[Json]:
 # -- the order
 
 
-def order(history: History) -> Json:
+def order(standing: Standing) -> Json:
     """The order as its parties and staff see it."""
-    o, now = history.case.order, history.now
-    turn = history.case.turn(now)
+    o, now = standing.case.order, standing.now
+    turn = standing.case.turn(now)
     return {
         "order_id": str(o.id),
         "version": o.version,
@@ -98,7 +99,7 @@ def order(history: History) -> Json:
         "refusals": {
             "count": len(o.refusals),
             "needed": o.terms.refusals_to_unlock_dispute,
-            "events": [history.position_of(version) for version in o.refusals],
+            "events": [standing.position_of(version) for version in o.refusals],
         },
         "dispute_unlocked_by": [str(unlock.ground) for unlock in o.unlocks],
         "dispute_id": str(o.disputes[-1].dispute_id) if o.disputes else None,

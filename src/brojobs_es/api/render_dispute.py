@@ -11,15 +11,16 @@ from brojobs_es.aggregates.dispute import Decision, Dispute
 from brojobs_es.api.render import Json, files, instant, message, money
 from brojobs_es.application.access import Viewer
 from brojobs_es.application.history import History
+from brojobs_es.application.standing import Standing
 
 SEES_NOTES = frozenset({Role.MEDIATOR, Role.AUDITOR})
 
 
-def dispute(history: History, dispute_id: UUID) -> Json:
+def dispute(standing: Standing, dispute_id: UUID) -> Json:
     """The dispute as its parties and staff see it."""
-    it = history.case.dispute_of(dispute_id)
+    it = standing.case.dispute_of(dispute_id)
     assert it is not None
-    currency = history.case.order.price.currency
+    currency = standing.case.order.price.currency
     return {
         "dispute_id": str(it.id),
         "order_id": str(it.order_id),

@@ -151,7 +151,7 @@ class Erasing:
             files = await self._log.files(order_id)
             if _never_sealed(states, files, person):
                 raise NeverSealed(order_id)
-            history = History.recorded(rows, self._clock.now())
+            history = History.recorded_in(rows, self._clock.now())
             assert history is not None
             role = _role_in(history, person)
             if role is not None:
@@ -185,7 +185,7 @@ class Erasing:
         """Record the erasure on an order, unless it already is."""
         order_id = part.history.order_id
         for _ in range(ATTEMPTS):
-            stored = History.recorded(await self._log.load(order_id), self._clock.now())
+            stored = History.recorded_in(await self._log.load(order_id), self._clock.now())
             assert stored is not None
             if any(_is_same(entry.event, fact) for entry in stored.entries):
                 return

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
-from uuid import UUID
 
 from brojobs_es.aggregates.base import Event
 from brojobs_es.application.records import NewEvent, RecordedEvent
+from brojobs_es.application.standing import Standing, own_positions
 from brojobs_es.case import Case
 from brojobs_es.mapper import EventMapper
 from brojobs_es.vault import Ring
@@ -41,61 +42,47 @@ class Entry:
 
 
 @dataclass(slots=True)
-class History:
-    """Events of one order and its disputes in recorded order, and the case that they make.
+class History(Standing):
+    """An order as it stands, with the events of it and its disputes in recorded order."""
 
-    `now` is the instant that the case is looked at: timers due by then have fired.
-    """
-
-    order_id: UUID
     entries: list[Entry]
-    case: Case
-    now: datetime
-    _positions: dict[int, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, entries: Sequence[Entry], now: datetime) -> Self | None:
         """None without any event."""
         case = Case.of(entry.event for entry in entries)
-        return None if case is None else cls(case.order.id, list(entries), case, now)
+        return None if case is None else cls._with(entries, case, now)
 
     @classmethod
-    def recorded(cls, rows: Iterable[RecordedEvent], now: datetime, ring: Ring | None = None) -> Self | None:
+    def recorded_in(cls, rows: Iterable[RecordedEvent], now: datetime, ring: Ring | None = None) -> Self | None:
         """The history that is stored; `now` never lies before its last event. Words are opened as far as `ring` can."""
         entries = [Entry(decode(row, ring), row.position, row.state) for row in rows]
         return cls.of(entries, max(now, entries[-1].event.timestamp)) if entries else None
 
-    def positions(self) -> set[int]:
-        """Where this order's events lie in its log."""
-        return {entry.position for entry in self.entries if entry.position is not None}
+    @classmethod
+    def _with(cls, entries: Sequence[Entry], case: Case, now: datetime) -> Self:
+        recorded = [(entry.event, entry.position) for entry in entries if entry.position is not None]
+        own = own_positions(case.order.id, recorded)
+        size = sum(len(entry.state) for entry in entries if entry.state is not None)
+        positions = array("q", (position for _, position in recorded))
+        return cls(case.order.id, case, now, positions, own, size, list(entries))
 
-    def position_of(self, version: int) -> int | None:
-        """The position of a version of the order's own stream."""
-        if not self._positions:
-            self._positions = {
-                entry.event.originator_version: entry.position
-                for entry in self.entries
-                if entry.position is not None and entry.event.originator_id == self.order_id
-            }
-        return self._positions.get(version)
+    def standing(self) -> Standing:
+        """The same without the events; it stands since the last of them."""
+        since = self.entries[-1].event.timestamp
+        return Standing(self.order_id, self.case, since, self.positions, self.own, self.stored_bytes)
 
     def elapsed(self, now: datetime) -> History:
         """The same history with every timer fired that is due; what that adds is in `case.new`, not recorded."""
-        now = max(now, self.now)
-        case = self.case.fork()
-        case.elapse(now)
-        return self.with_new(case, now)
+        forked = self.forked(now)
+        unrecorded = [Entry(event, None) for event in forked.case.new]
+        return self._with(self.entries + unrecorded, forked.case, forked.now)
 
-    def with_new(self, case: Case, now: datetime) -> History:
-        """The history with the case's new events at its end, not recorded."""
-        return History(self.order_id, self.entries + [Entry(event, None) for event in case.new], case, now)
-
-    def with_recorded(self, case: Case, now: datetime, stored: Sequence[NewEvent], positions: Sequence[int]) -> History:
-        """The history with the case's new events at its end, as they were recorded."""
-        added = [
-            Entry(event, position, new.state) for event, new, position in zip(case.new, stored, positions, strict=True)
-        ]
-        return History(self.order_id, self.entries + added, case, now)
+    def with_recorded(self, stored: Sequence[NewEvent], positions: Sequence[int]) -> History:
+        """The same history when the case's new events, which stand at its end, were recorded."""
+        new = self.case.new
+        added = [Entry(event, position, row.state) for event, row, position in zip(new, stored, positions, strict=True)]
+        return self._with(self.entries[: len(self.entries) - len(added)] + added, self.case, self.now)
 
     # -- the past
 

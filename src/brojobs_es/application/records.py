@@ -108,6 +108,9 @@ class StoreUnavailable(Exception):
 class EventLog(Protocol):
     """What the application needs of the store; every method may raise StoreUnavailable."""
 
+    count: int
+    """How many logs there are. A caller's key is unique within one of them."""
+
     def log_of(self, stream_id: UUID) -> int: ...
 
     async def append(self, append: Append) -> list[int]:

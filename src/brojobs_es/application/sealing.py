@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from brojobs_es.aggregates.base import ERASED, Event
-from brojobs_es.application.history import History, encode
+from brojobs_es.application.history import History, decode, encode
 from brojobs_es.application.records import FileRow, NewEvent, RecordedEvent
 from brojobs_es.vault import KeysWanted, PersonKey, Ring, Wanted, open_text, seal_text, wanted_in
 
@@ -18,6 +18,11 @@ _GENERATION_BYTES: Final = 8
 
 class KeyVault(Protocol):
     """What the application needs of the vault; every method may raise StoreUnavailable."""
+
+    @property
+    def epoch(self) -> int:
+        """Grows when somebody is erased: what was opened under an older epoch must be opened again."""
+        ...
 
     async def at_hand(self) -> Ring:
         """A ring with whoever's keys are here already, to be used at once."""
@@ -40,9 +45,19 @@ async def ring_for(vault: KeyVault, rows: Iterable[RecordedEvent]) -> Ring:
 async def recorded(vault: KeyVault, rows: Sequence[RecordedEvent], now: datetime) -> History | None:
     """The history that is stored, words opened; None without any event."""
     try:
-        return History.recorded(rows, now, await vault.at_hand())
+        return History.recorded_in(rows, now, await vault.at_hand())
     except KeysWanted:
-        return History.recorded(rows, now, await ring_for(vault, rows))
+        return History.recorded_in(rows, now, await ring_for(vault, rows))
+
+
+async def decoded(vault: KeyVault, rows: Sequence[RecordedEvent]) -> list[Event]:
+    """Stored events, words opened."""
+    try:
+        ring = await vault.at_hand()
+        return [decode(row, ring) for row in rows]
+    except KeysWanted:
+        ring = await ring_for(vault, rows)
+        return [decode(row, ring) for row in rows]
 
 
 async def encoded(vault: KeyVault, events: Sequence[Event]) -> tuple[NewEvent, ...]:

@@ -1,49 +1,49 @@
 """Commands and reads: load, let time pass, judge, record; and the promises about races and retries.
 
-A command that loses a race is judged again against what won, so its caller learns what happened and what is possible
-now. A key's first success is kept in the commit of its events and is answered again for ever.
+A command is decided on the order as this process last saw it. What it records is refused by the log if somebody else
+was faster, and a refusal is only believed after looking again; so nobody is ever told something that an older state
+says. A key's first success is kept in the commit of its events and is answered again for ever.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from brojobs_es.aggregates.base import Actor, Cause, FileRef, Role, Words
+from brojobs_es.aggregates.base import Actor, Cause, Event, FileRef, Role, Words
 from brojobs_es.aggregates.commands.ordering import Place, check_offer, place
 from brojobs_es.aggregates.commands.situation import Command, Known, Situation
 from brojobs_es.application.access import Caller, NotFound, Viewer, viewer_of
 from brojobs_es.application.history import History
-from brojobs_es.application.keys import KeysUnderWay
+from brojobs_es.application.idempotency import FirstAnswer, KeyUse, must_be_the_same, record_of
 from brojobs_es.application.records import (
     Append,
     EventLog,
     FileRow,
     IdempotencyRecord,
     KeyTaken,
+    NewEvent,
     RefusedCommand,
+    StoreUnavailable,
     VersionConflict,
 )
 from brojobs_es.application.sealing import (
     KeyVault,
+    decoded,
     encoded,
-    is_digest_of,
-    key_of,
     opened_rows,
     recorded,
-    request_digest,
     ring_for,
     sealed_row,
 )
+from brojobs_es.application.standing import Standing, Standings
+from brojobs_es.application.turns import Turns
 from brojobs_es.case import Case
 from brojobs_es.clock import Clock
 from brojobs_es.errors import Refusal
 from brojobs_es.ids import order_id_for
-from brojobs_es.mapper import canonical
 from brojobs_es.terms import Terms
 from brojobs_es.vault import PersonKey
 
@@ -63,23 +63,13 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyUse:
-    """A caller's key and the request that it stands for, in canonical form."""
-
-    caller: str
-    key: str
-    request: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
-    """The history after the command, as the caller may see it; `first_new` is where the command's own events start."""
+    """The order after the command, as the caller may see it; `would_record` is for a dry run."""
 
-    history: History
+    standing: Standing
     viewer: Viewer
-    first_new: int
     replayed: bool = False
-    dry_run: bool = False
+    would_record: Sequence[Event] | None = None
     dispute_id: UUID | None = None
 
 
@@ -89,10 +79,15 @@ class Attempt:
 
     command: Command
     actor: Actor
+    cause: Cause
     body: Any
     ask: Ask
     use: KeyUse | None
     dispute_id: UUID | None
+
+
+class _Outdated(Exception):
+    """The order must be looked at again before this is said or done."""
 
 
 class Service:
@@ -103,21 +98,24 @@ class Service:
         self._vault = vault
         self._clock = clock
         self._terms = terms
-        self._under_way = KeysUnderWay()
+        self._standings = Standings()
+        self._orders = Turns(lambda: StoreUnavailable("other commands on this order take too long"))
+        self._keys = Turns(lambda: Refusal("request_in_progress"))
 
     # -- reading
 
     async def history(self, order_id: UUID) -> History:
-        """The order now. Timers that are due are recorded on the way; raises NotFound."""
+        """The order now, with its events. Timers that are due are recorded on the way; raises NotFound."""
         while True:
-            stored = await self._stored(order_id)
-            current = stored.elapsed(self._clock.now())
+            current = (await self._history(order_id)).elapsed(self._clock.now())
             if not current.case.new:
                 return current
             try:
-                return await self._record(stored, current.case, current.now, None)
+                new, positions = await self._record(current, None)
             except VersionConflict:
                 continue
+            self._standings.drop(order_id)
+            return current.with_recorded(new, positions)
 
     async def see(self, order_id: UUID, caller: Caller) -> tuple[History, Viewer]:
         """The order now, for a caller who may see it; raises NotFound or `forbidden`."""
@@ -136,10 +134,11 @@ class Service:
         rows = await self._log.load_many(order_ids)
         ring = await ring_for(self._vault, (row for history in rows.values() for row in history))
         now = self._clock.now()
-        found = (History.recorded(rows[order_id], now, ring) for order_id in order_ids if order_id in rows)
+        found = (History.recorded_in(rows[order_id], now, ring) for order_id in order_ids if order_id in rows)
         return [history.elapsed(self._clock.now()) for history in found if history]
 
-    async def _stored(self, order_id: UUID) -> History:
+    async def _history(self, order_id: UUID) -> History:
+        """The order as it is recorded; raises NotFound."""
         history = await recorded(self._vault, await self._log.load(order_id), self._clock.now())
         if history is None:
             raise NotFound
@@ -156,26 +155,30 @@ class Service:
         body = Place.model_validate(content)
         check_offer(body, caller.sub)
         use = _key_use(ask, "place", content)
-        async with self._under_way.one_at_a_time(caller.sub, ask.key):
-            if use and (kept := await self._log.find_key(use.caller, use.key)):
-                return await self._replay(kept, use, caller)
-            order_id = body.offered_id() or (order_id_for(use.caller, use.key) if use else uuid4())
-            if body.offered_id() is not None and (rows := await self._log.load(order_id)):
-                return self._placed_before(await recorded(self._vault, rows, self._clock.now()), body, caller)
-            now = self._clock.now()
-            case = Case.place(
-                place(body, caller.sub, now, self._terms), order_id, now, _cause(Actor(Role.BUYER, caller.sub), "place")
-            )
-            nothing = History(order_id, [], case, now)
-            viewer = viewer_of(case.order, caller)
-            if ask.dry_run:
-                return Answer(nothing.with_new(case, now), viewer, 0, dry_run=True)
+        order_id = body.offered_id() or (order_id_for(use.caller, use.key) if use else uuid4())
+        async with self._keys.of(use and (use.caller, use.key)):
             try:
-                return Answer(await self._record(nothing, case, now, use), viewer, 0)
+                return await self._place(body, order_id, ask, use)
             except KeyTaken as taken:
                 return await self._replay(taken.record, use, caller)
-            except VersionConflict:
-                return self._placed_before(await self._stored(order_id), body, caller)
+            except (Refusal, VersionConflict):  # a repeat may come when the same order could not be placed any more
+                if use and (kept := await self._log.find_key(use.caller, use.key)):
+                    return await self._replay(kept, use, caller)
+                if rows := await self._log.load(order_id):
+                    return self._placed_before(await recorded(self._vault, rows, self._clock.now()), body, caller)
+                raise
+
+    async def _place(self, body: Place, order_id: UUID, ask: Ask, use: KeyUse | None) -> Answer:
+        await self._must_be_new(use)
+        buyer = Actor(Role.BUYER, ask.caller.sub)
+        now = self._clock.now()
+        case = Case.place(place(body, ask.caller.sub, now, self._terms), order_id, now, _cause(buyer, "place"))
+        placed, viewer = Standing.of_new(case, now), viewer_of(case.order, ask.caller)
+        if not ask.dry_run:
+            return Answer(await self._recorded(placed, use), viewer)
+        if await self._log.load(order_id):
+            raise VersionConflict
+        return Answer(placed, viewer, would_record=case.new)
 
     def _placed_before(self, history: History | None, body: Place, caller: Caller) -> Answer:
         """The same content by the same buyer is the same order; anything else is a mistake."""
@@ -189,71 +192,93 @@ class Service:
         )
         if not same:
             raise Refusal("idempotency_key_reused")
-        return Answer(first, viewer_of(order, caller), 0, replayed=True)
+        return Answer(first, viewer_of(order, caller), replayed=True)
 
     # -- commands
 
     async def execute(self, command: Command, order_id: UUID, ask: Ask, dispute_id: UUID | None = None) -> Answer:
         """Judge and record a command on an order, or on a dispute of it."""
-        stored = await self._stored(order_id)
-        actor = viewer_of(stored.case.order, ask.caller).actor(command)
-        self._may(command, stored, actor, dispute_id)
-        content = ask.content()
-        body = command.body.model_validate(content)
-        use = _key_use(ask, f"{dispute_id or order_id} {command.name}", content)
-        async with self._under_way.one_at_a_time(ask.caller.sub, ask.key):
-            if use and (kept := await self._log.find_key(use.caller, use.key)):
-                return await self._replay(kept, use, ask.caller, command, dispute_id)
-            try:
-                return await self._race(Attempt(command, actor, body, ask, use, dispute_id), stored)
-            except KeyTaken as taken:
-                return await self._replay(taken.record, use, ask.caller, command, dispute_id)
+        async with self._orders.of(order_id):
+            stored, is_current = await self._stands(order_id, dispute_id)
+            actor = viewer_of(stored.case.order, ask.caller).actor(command)
+            self._may(command, stored, actor, dispute_id)
+            content = ask.content()
+            body = command.body.model_validate(content)
+            use = _key_use(ask, f"{dispute_id or order_id} {command.name}", content)
+            attempt = Attempt(command, actor, _cause(actor, command.name), body, ask, use, dispute_id)
+            async with self._keys.of(use and (use.caller, use.key)):
+                try:
+                    await self._must_be_new(use)
+                    return await self._race(attempt, stored, is_current=is_current)
+                except KeyTaken as taken:
+                    return await self._replay(taken.record, use, ask.caller, command, dispute_id)
 
-    async def _race(self, attempt: Attempt, stored: History) -> Answer:
+    async def _race(self, attempt: Attempt, stored: Standing, *, is_current: bool) -> Answer:
         """Decide and record, again and again while others are faster."""
-        order_id, ask = stored.order_id, attempt.ask
-        cause = _cause(attempt.actor, attempt.command.name)
         for _ in range(ATTEMPTS):
-            current = stored.elapsed(self._clock.now())
-            first_new = len(current.entries)
             try:
-                case = await self._decide(attempt, current, cause)
-            except Refusal as refusal:
-                if (use := attempt.use) and (kept := await self._log.find_key(use.caller, use.key)):
-                    raise KeyTaken(kept) from None  # its twin in another process has succeeded meanwhile
-                if not ask.dry_run:
-                    await self._keep_refusal(order_id, cause, refusal, current.now)
-                raise
-            target = _target(attempt.command, case, attempt.dispute_id)
-            viewer = viewer_of(case.order, ask.caller)
-            if ask.dry_run:
-                dry = stored.with_new(case, current.now)
-                return Answer(dry, viewer, first_new, dry_run=True, dispute_id=target)
-            try:
-                history = await self._record(stored, case, current.now, attempt.use)
-                return Answer(history, viewer, first_new, dispute_id=target)
-            except VersionConflict:
-                stored = await self._stored(order_id)
+                return await self._attempt(attempt, stored, is_current=is_current)
+            except (_Outdated, VersionConflict):
+                stored, is_current = await self._looked_again(stored), True
         raise Refusal("version_conflict", facts={"current_version": stored.case.order.version, "race": True})
 
-    def _may(self, command: Command, stored: History, actor: Actor, dispute_id: UUID | None) -> None:
+    async def _attempt(self, attempt: Attempt, stored: Standing, *, is_current: bool) -> Answer:
+        """One try. What the log itself does not check, a refusal or that nothing happens, needs a current state."""
+        ask = attempt.ask
+        current = stored.forked(self._clock.now())
+        by_time = len(current.case.new)
+        try:
+            await self._decide(attempt, current)
+        except Refusal as refusal:
+            if not is_current:
+                raise _Outdated from None
+            await self._refused(attempt, refusal, current)
+            raise
+        by_command = current.case.new[by_time:]
+        if not is_current and (ask.dry_run or not by_command):
+            raise _Outdated
+        target = _target(attempt.command, current.case, attempt.dispute_id)
+        viewer = viewer_of(current.case.order, ask.caller)
+        if ask.dry_run:
+            return Answer(current, viewer, would_record=by_command, dispute_id=target)
+        return Answer(await self._recorded(current, attempt.use), viewer, dispute_id=target)
+
+    def _may(self, command: Command, stored: Standing, actor: Actor, dispute_id: UUID | None) -> None:
         dispute = stored.case.dispute_of(dispute_id) if dispute_id else stored.case.dispute
         refusal = command.may(Situation(stored.case.order, dispute, actor, stored.now))
         if refusal is not None:
             raise refusal
 
-    async def _decide(self, attempt: Attempt, current: History, cause: Cause) -> Case:
-        """The case after the command; raises the Refusal that it deserves."""
+    async def _decide(self, attempt: Attempt, current: Standing) -> None:
+        """Let the command happen to the case; raises the Refusal that it deserves."""
         case, dispute_id, if_match = current.case, attempt.dispute_id, attempt.ask.if_match
         dispute = case.dispute_of(dispute_id) if dispute_id else case.dispute
         version = dispute.version if dispute_id and dispute else case.order.version
         if if_match is not None and version not in if_match:
             raise Refusal("version_conflict", facts={"current_version": version})
         files = await self._named_files(current.order_id, attempt.body, attempt.actor.id)
-        known = Known(files, current.positions())
+        known = Known(files, current.positions)
         situation = Situation(case.order, dispute, attempt.actor, current.now, attempt.body, known)
-        case.execute(attempt.command, situation, cause)
-        return case
+        case.execute(attempt.command, situation, attempt.cause)
+
+    async def _refused(self, attempt: Attempt, refusal: Refusal, current: Standing) -> None:
+        """Keep a refusal; raises KeyTaken where the command's twin in another process has succeeded meanwhile."""
+        if (use := attempt.use) and (kept := await self._log.find_key(use.caller, use.key)):
+            raise KeyTaken(kept) from None
+        if attempt.ask.dry_run:
+            return
+        cause = attempt.cause
+        await self._log.add_refusal(
+            RefusedCommand(
+                order_id=current.order_id,
+                actor_id=cause.actor.id or "",
+                actor_role=str(cause.actor.role),
+                command=cause.command or "",
+                code=refusal.code,
+                command_id=cause.command_id,
+                at=current.now,
+            )
+        )
 
     async def _named_files(self, order_id: UUID, body: Any, actor_id: str | None) -> Mapping[str, FileRef]:
         """The files that a body names; of a content that both parties uploaded, the actor's own. Erased ones are gone."""
@@ -267,19 +292,64 @@ class Service:
             if not r.erased
         }
 
-    async def _record(self, stored: History, case: Case, now: datetime, use: KeyUse | None) -> History:
-        """Commit the case's new events, with the answer for its key; the history that now stands."""
-        record = None
+    # -- what stands
+
+    async def _stands(self, order_id: UUID, dispute_id: UUID | None) -> tuple[Standing, bool]:
+        """The order as this process knows it, and whether that was just read; raises NotFound.
+
+        A case with a dispute is always read: what happens to the dispute alone would not stop a command on the order.
+        """
+        await self._vault.at_hand()
+        kept = self._standings.get(order_id, self._vault.epoch)
+        if kept is None:
+            return await self._read(order_id), True
+        if kept.case.disputes or dispute_id is not None:
+            return await self._looked_again(kept), True
+        return kept, False
+
+    async def _looked_again(self, stored: Standing) -> Standing:
+        """The order with what others have recorded since."""
+        epoch = self._vault.epoch
+        rows = await self._log.load(stored.order_id, after=stored.positions[-1])
+        if not rows:
+            return stored
+        events = await decoded(self._vault, rows)
+        if epoch != self._vault.epoch:  # somebody was erased: what was opened before must go
+            return await self._read(stored.order_id)
+        size = sum(len(row.state) for row in rows)
+        return self._kept(stored.followed(events, [row.position for row in rows], size), epoch)
+
+    async def _read(self, order_id: UUID) -> Standing:
+        epoch = self._vault.epoch
+        return self._kept((await self._history(order_id)).standing(), epoch)
+
+    def _kept(self, standing: Standing, epoch: int) -> Standing:
+        self._standings.keep(standing, epoch)
+        return standing
+
+    # -- recording
+
+    async def _must_be_new(self, use: KeyUse | None) -> None:
+        """Raise KeyTaken where another log may have the key's answer; within one log storing it twice fails."""
+        if use and self._log.count > 1 and (kept := await self._log.find_key(use.caller, use.key)):
+            raise KeyTaken(kept)
+
+    async def _recorded(self, current: Standing, use: KeyUse | None) -> Standing:
+        """Commit the case's new events, with the answer for its key; the order as it now stands."""
+        epoch = self._vault.epoch
+        new, positions = await self._record(current, use)
+        return self._kept(current.recorded(positions, sum(len(row.state) for row in new)), epoch)
+
+    async def _record(self, current: Standing, use: KeyUse | None) -> tuple[Sequence[NewEvent], list[int]]:
+        """The stored form and the positions of the case's new events, committed."""
+        case, record = current.case, None
         if use:
-            versions = {str(stream.id): stream.version for stream in (case.order, *case.disputes)}
-            answer = canonical({"now": now.isoformat(), "versions": versions})
-            digest = await self._digest(use)
-            record = IdempotencyRecord(use.caller, use.key, digest, stored.order_id, answer)
-        positions: list[int] = []
+            first = FirstAnswer({str(it.id): it.version for it in (case.order, *case.disputes)}, current.now)
+            record = await record_of(self._vault, use, current.order_id, first.kept())
         new = await encoded(self._vault, case.new)
-        if new or record:
-            positions = await self._log.append(Append(stored.order_id, new, record))
-        return stored.with_recorded(case, now, new, positions)
+        if not new and record is None:
+            return (), []
+        return new, await self._log.append(Append(current.order_id, new, record))
 
     async def _replay(
         self,
@@ -290,17 +360,12 @@ class Service:
         dispute_id: UUID | None = None,
     ) -> Answer:
         """The first answer to this key, made again from the very events that stood after its commit."""
-        if use is None or not await is_digest_of(self._vault, kept.request_digest, use.request, use.caller):
-            raise Refusal("idempotency_key_reused")
-        first = json.loads(kept.answer)
-        stored = await self._stored(kept.order_id)
-        history = stored.at_versions(first["versions"], datetime.fromisoformat(first["now"]))
+        await must_be_the_same(self._vault, kept, use)
+        first = FirstAnswer.read(kept)
+        history = (await self._history(kept.order_id)).at_versions(first.versions, first.now)
         viewer = viewer_of(history.case.order, caller)
         target = _target(command, history.case, dispute_id) if command else None
-        return Answer(history, viewer, len(history.entries), replayed=True, dispute_id=target)
-
-    async def _digest(self, use: KeyUse) -> bytes:
-        return request_digest(use.request, await key_of(self._vault, use.caller))
+        return Answer(history, viewer, replayed=True, dispute_id=target)
 
     # -- files
 
@@ -316,33 +381,17 @@ class Service:
 
     async def used_before(self, caller: Caller, key: str, order_id: UUID, content: str) -> bool:
         """Bind a key to something without events (an upload); whether it already was. Another content is refused."""
-        use = KeyUse(caller.sub, key, canonical({"target": str(order_id), "content": content}))
+        use = KeyUse.of(caller.sub, key, str(order_id), content)
         kept = await self._log.find_key(caller.sub, key)
         if kept is None:
-            record = IdempotencyRecord(caller.sub, key, await self._digest(use), order_id, b"{}")
             try:
-                await self._log.append(Append(order_id, (), record))
+                await self._log.append(Append(order_id, (), await record_of(self._vault, use, order_id, b"{}")))
             except KeyTaken as taken:
                 kept = taken.record
         if kept is None:
             return False
-        if not await is_digest_of(self._vault, kept.request_digest, use.request, use.caller):
-            raise Refusal("idempotency_key_reused")
+        await must_be_the_same(self._vault, kept, use)
         return True
-
-    async def _keep_refusal(self, order_id: UUID, cause: Cause, refusal: Refusal, now: datetime) -> None:
-        actor = cause.actor
-        await self._log.add_refusal(
-            RefusedCommand(
-                order_id=order_id,
-                actor_id=actor.id or "",
-                actor_role=str(actor.role),
-                command=cause.command or "",
-                code=refusal.code,
-                command_id=cause.command_id,
-                at=now,
-            )
-        )
 
 
 def _cause(actor: Actor, command: str) -> Cause:
@@ -354,7 +403,7 @@ def _key_use(ask: Ask, target: str, content: object) -> KeyUse | None:
     """The key that this request uses; a dry run uses none. It is bound to its target and the body's meaning."""
     if ask.key is None or ask.dry_run:
         return None
-    return KeyUse(ask.caller.sub, ask.key, canonical({"target": target, "content": content}))
+    return KeyUse.of(ask.caller.sub, ask.key, target, content)
 
 
 def _target(command: Command, case: Case, dispute_id: UUID | None) -> UUID | None:

@@ -33,7 +33,7 @@ def recorded_history(database_url: str, settings: Settings, stream_id: UUID, lan
     if not rows:
         raise NothingToShow(label("unknown", lang, order=stream_id))
     master = MasterKey.from_file(settings.master_key) if settings.master_key else None
-    history = History.recorded(rows, _LONG_AGO, read_ring(database_url, (row.state for row in rows), master))
+    history = History.recorded_in(rows, _LONG_AGO, read_ring(database_url, (row.state for row in rows), master))
     assert history is not None
     return history, log_of(stream_id, settings.logs)
 

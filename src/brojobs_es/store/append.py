@@ -199,7 +199,7 @@ class LogWriter:
         for waiting in batch:
             try:
                 if monotonic() > give_up:
-                    raise StoreUnavailable(_LOST)  # noqa: TRY301  (told like every other end)
+                    raise StoreUnavailable(_LOST)
                 waiting.tell(await self._alone(waiting.append, uncertain=uncertain))
             except asyncio.CancelledError:
                 raise

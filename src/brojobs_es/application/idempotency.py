@@ -1,0 +1,57 @@
+"""Keys of callers: which request a key stands for, and the answer that is kept for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from brojobs_es.application.records import IdempotencyRecord
+from brojobs_es.application.sealing import KeyVault, is_digest_of, key_of, request_digest
+from brojobs_es.errors import Refusal
+from brojobs_es.mapper import canonical
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """A caller's key and the request that it stands for, in canonical form: its target and what its body means."""
+
+    caller: str
+    key: str
+    request: bytes
+
+    @classmethod
+    def of(cls, caller: str, key: str, target: str, content: object) -> KeyUse:
+        return cls(caller, key, canonical({"target": target, "content": content}))
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAnswer:
+    """What makes the first answer again: the streams' versions after its commit, and the instant it was given at."""
+
+    versions: Mapping[str, int]
+    now: datetime
+
+    def kept(self) -> bytes:
+        """As it is stored."""
+        return canonical({"now": self.now.isoformat(), "versions": self.versions})
+
+    @classmethod
+    def read(cls, record: IdempotencyRecord) -> FirstAnswer:
+        """What `kept` made."""
+        stored = json.loads(record.answer)
+        return cls(stored["versions"], datetime.fromisoformat(stored["now"]))
+
+
+async def record_of(vault: KeyVault, use: KeyUse, order_id: UUID, answer: bytes) -> IdempotencyRecord:
+    """What is stored of a key."""
+    digest = request_digest(use.request, await key_of(vault, use.caller))
+    return IdempotencyRecord(use.caller, use.key, digest, order_id, answer)
+
+
+async def must_be_the_same(vault: KeyVault, kept: IdempotencyRecord, use: KeyUse | None) -> None:
+    """Raise `idempotency_key_reused` unless the key was kept for this very request."""
+    if use is None or not await is_digest_of(vault, kept.request_digest, use.request, use.caller):
+        raise Refusal("idempotency_key_reused")

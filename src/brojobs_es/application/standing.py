@@ -1,0 +1,133 @@
+"""An order as it stands, without the events that made it so; and those that this process need not fold again."""
+
+from __future__ import annotations
+
+from array import array
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from brojobs_es.aggregates.base import Event
+from brojobs_es.case import Case
+
+KEPT_BYTES_MAX: Final = 64 * 1024 * 1024
+"""How many bytes of stored events the kept orders may have been folded from; a folded order takes about that many."""
+
+_ORDER_BYTES: Final = 4096
+
+
+@dataclass(slots=True)
+class Standing:
+    """The case of an order at `now` (timers due by then have fired), and where its recorded events lie in their log.
+
+    `positions` are those of all events of the case, `own` those of the order's own stream, version by version.
+    `stored_bytes` is what the events take in the log.
+    """
+
+    order_id: UUID
+    case: Case
+    now: datetime
+    positions: array[int]
+    own: array[int]
+    stored_bytes: int
+
+    @classmethod
+    def of_new(cls, case: Case, now: datetime) -> Standing:
+        """A case of which nothing is recorded yet."""
+        return cls(case.order.id, case, now, array("q"), array("q"), 0)
+
+    def position_of(self, version: int) -> int | None:
+        """The position of a version of the order's own stream; None while it is not recorded."""
+        return self.own[version - 1] if 0 < version <= len(self.own) else None
+
+    def forked(self, now: datetime) -> Standing:
+        """A copy to decide on, at `now` or when its last event was recorded, with every timer fired that is due.
+
+        What that adds is in `case.new`, not recorded.
+        """
+        now = max(now, self.now)
+        case = self.case.fork()
+        case.elapse(now)
+        return Standing(self.order_id, case, now, self.positions, self.own, self.stored_bytes)
+
+    def recorded(self, positions: Sequence[int], stored_bytes: int) -> Standing:
+        """The same, with the case's new events recorded at these positions."""
+        return self._grown(self.case, self.case.new, positions, stored_bytes)
+
+    def followed(self, events: Sequence[Event], positions: Sequence[int], stored_bytes: int) -> Standing:
+        """A copy that others' recorded events were added to."""
+        case = self.case.fork()
+        for event in events:
+            case.apply(event)
+        return self._grown(case, events, positions, stored_bytes)
+
+    def _grown(self, case: Case, events: Sequence[Event], positions: Sequence[int], stored_bytes: int) -> Standing:
+        own = own_positions(self.order_id, zip(events, positions, strict=True))
+        return Standing(
+            self.order_id,
+            case,
+            max(self.now, events[-1].timestamp) if events else self.now,
+            self.positions + array("q", positions),
+            self.own + own,
+            self.stored_bytes + stored_bytes,
+        )
+
+
+def own_positions(order_id: UUID, events: Iterable[tuple[Event, int]]) -> array[int]:
+    """Positions of the order's own events among those of its case."""
+    return array("q", (position for event, position in events if event.originator_id == order_id))
+
+
+class Standings:
+    """The orders that commands touched last, as they stood then: somebody else may have changed them since.
+
+    They hold people's words in clear. All are dropped when the vault's epoch grows, as somebody was erased.
+    """
+
+    def __init__(self, bytes_max: int = KEPT_BYTES_MAX) -> None:
+        self._bytes_max = bytes_max
+        self._bytes = 0
+        self._epoch = 0
+        self._kept: OrderedDict[UUID, Standing] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, order_id: UUID, epoch: int) -> Standing | None:
+        """The order as it was kept under this epoch of the vault."""
+        self._move_to(epoch)
+        kept = self._kept.get(order_id)
+        if kept is not None:
+            self._kept.move_to_end(order_id)
+        return kept
+
+    def keep(self, standing: Standing, epoch: int) -> None:
+        """Keep an order, everything of it recorded; what was opened under an older epoch is not kept."""
+        self._move_to(epoch)
+        if epoch < self._epoch:
+            return
+        self.drop(standing.order_id)
+        standing.case.new = []
+        self._kept[standing.order_id] = standing
+        self._bytes += _weight(standing)
+        while self._bytes > self._bytes_max:
+            _, oldest = self._kept.popitem(last=False)
+            self._bytes -= _weight(oldest)
+
+    def drop(self, order_id: UUID) -> None:
+        """Forget an order."""
+        kept = self._kept.pop(order_id, None)
+        if kept is not None:
+            self._bytes -= _weight(kept)
+
+    def _move_to(self, epoch: int) -> None:
+        if epoch > self._epoch:
+            self._kept.clear()
+            self._bytes, self._epoch = 0, epoch
+
+
+def _weight(standing: Standing) -> int:
+    return _ORDER_BYTES + standing.stored_bytes
