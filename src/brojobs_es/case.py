@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Any, Self
 from uuid import UUID
 
@@ -137,7 +138,9 @@ class Case:
         """Record the facts of one step, then what follows from each of them, all the way down."""
         for event in [self._record(fact, moment) for fact in facts]:
             for policy in POLICIES:
-                self._happen(policy(event, self.order, self.dispute), moment)
+                following = policy(event, self.order, self.dispute)
+                if (first := next(following, None)) is not None:
+                    self._happen(chain((first,), following), moment)
 
     def _record(self, fact: Event, moment: Moment) -> Event:
         if isinstance(fact, DisputeOpened):

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
 
 import brojobs_es
 from brojobs_es.api import problems
@@ -18,6 +19,7 @@ from brojobs_es.api.audit import audit
 from brojobs_es.api.auth import Authenticator, Unauthenticated
 from brojobs_es.api.case_file import case_files
 from brojobs_es.api.checkpoints import checkpoints
+from brojobs_es.api.commands import CommandsFirst, command_routes
 from brojobs_es.api.custody import custody
 from brojobs_es.api.disputes import disputes
 from brojobs_es.api.files import BadUpload, FileStore, FileTooLarge
@@ -39,7 +41,7 @@ _logger = logging.getLogger(__name__)
 Handler = Callable[[Request, Any], Awaitable[Response]]
 
 
-def create_app(runtime: Runtime) -> FastAPI:
+def create_app(runtime: Runtime) -> ASGIApp:
     """The application of a running deployment; with a sandbox clock it has the sandbox's routes and key."""
     settings, clock = runtime.settings, runtime.clock
     key = DevelopmentKey.in_folder(settings.data_dir) if isinstance(clock, SandboxClock) else None
@@ -61,10 +63,19 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.include_router(operations(edge))
     if key is not None and isinstance(clock, SandboxClock):
         app.include_router(sandbox(edge, key, clock))
-    for error, handler in _handlers(edge).items():
+    commands = list(command_routes(edge))
+    for route in commands:
+        app.add_api_route(route.path, route.endpoint, methods=["POST"], **route.docs)
+    handlers = _handlers(edge)
+    for error, handler in handlers.items():
         app.add_exception_handler(error, handler)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
-    return app
+
+    async def error_answer(request: Request, error: Exception) -> Response:
+        handler = next(handlers[kind] for kind in type(error).__mro__ if kind in handlers)
+        return await handler(request, error)
+
+    return CommandsFirst(app, commands, error_answer)
 
 
 def _handlers(edge: Edge) -> dict[type[Exception], Handler]:

@@ -1,8 +1,7 @@
-"""Disputes over HTTP: the case, its thread, what is possible, and its commands."""
+"""Disputes over HTTP: the case, its thread, and what is possible."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Final
 from uuid import UUID
 
@@ -10,19 +9,16 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from brojobs_es.aggregates.base import Role
-from brojobs_es.aggregates.commands import DISPUTE_COMMANDS
-from brojobs_es.aggregates.commands.situation import Command
 from brojobs_es.api import lists, render_dispute
-from brojobs_es.api.answers import action_list, dispute_answer
+from brojobs_es.api.answers import action_list
 from brojobs_es.api.custody import looked
 from brojobs_es.api.http import Edge, past_instant, uuid_in_path, versioned
-from brojobs_es.api.openapi import command_docs, view_docs
+from brojobs_es.api.openapi import view_docs
 from brojobs_es.api.overview import overview
 from brojobs_es.api.schemas import Actions, Dispute, DisputeList, Overview, Thread
 from brojobs_es.application.access import NotFound, Viewer
 from brojobs_es.application.history import History
 
-Endpoint = Callable[[Request], Awaitable[Response]]
 READERS: Final = (Role.BUYER, Role.SELLER, Role.MEDIATOR, Role.AUDITOR)
 
 
@@ -90,27 +86,4 @@ def disputes(edge: Edge) -> APIRouter:
         ("/overview", on_one_page, view_docs(Overview, **at)),
     ):
         router.add_api_route("/{dispute_id}" + path, endpoint, methods=["GET"], openapi_extra=docs)
-    for command in DISPUTE_COMMANDS.values():
-        router.add_api_route(
-            f"/{{dispute_id}}/{command.name}",
-            _endpoint(edge, command),
-            methods=["POST"],
-            name=f"dispute-{command.name}",
-            summary=command.name,
-            description=command.summary,
-            openapi_extra=command_docs(command, Dispute),
-        )
     return router
-
-
-def _endpoint(edge: Edge, command: Command) -> Endpoint:
-    """The route of one command on a dispute; all of them are this."""
-
-    async def endpoint(request: Request) -> Response:
-        caller = await edge.caller(request)
-        dispute_id = uuid_in_path(request.path_params["dispute_id"])
-        ask = await edge.ask(request, caller)
-        order_id = await edge.runtime.service.order_of_dispute(dispute_id)
-        return dispute_answer(edge, await edge.runtime.service.execute(command, order_id, ask, dispute_id))
-
-    return endpoint
