@@ -11,7 +11,7 @@ BENCH_ARGS ?=
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve sandbox test lint format pytest soak scenarios bench migrate replay docs lock
+.PHONY: help setup demo serve sandbox test lint format pytest soak scenarios bench profile migrate replay docs lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ scenarios: $(STAMP) ## play the shared stories against a service of this checkou
 
 bench: $(STAMP) ## how fast it is, beside its peers; BENCH_ARGS="--seconds 2 --rounds 1" to try it
 	@$(BIN)/python -m benchmarks.commands $(BENCH_ARGS)
+
+profile: $(STAMP) ## where the service's time goes under load: benchmarks/results/profile.svg and .md
+	@$(BIN)/python -m benchmarks.profiling
 
 docs: $(STAMP) ## write the pages that are made from code
 	$(BIN)/python scripts/make_docs.py
