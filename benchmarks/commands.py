@@ -49,7 +49,7 @@ def load(target: str, server: Server, on: Stage, clients: int, warm_up: float, s
     outcome: dict[str, Any] = json.loads(done.stdout)
     if isinstance(server, Service):
         outcome["behind_at_end"] = server.behind()
-        outcome["behind_after_settling"] = server.settle(SETTLE_SECONDS)
+        outcome["settled_after_seconds"] = server.settle(SETTLE_SECONDS)
     return outcome
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -78,25 +78,22 @@ def _shown(value: float | None, pattern: str) -> str:
 
 def console_table(result: Result) -> Table:
     """The table for a terminal."""
-    table = Table(caption=_caption(result))
-    for header in HEADERS:
-        table.add_column(header, justify="left" if header == "what" else "right")
-    clients = ""
-    for row in rows(result, {target: target for target in NAMES}):
-        if clients and row[0] != clients:
-            table.add_section()
-        clients = row[0]
-        table.add_row(*row)
-    return table
+    return plain_table(HEADERS, rows(result, {target: target for target in NAMES}), _caption(result))
+
+
+def _ran_on(result: Result) -> str:
+    machine = result["machine"]
+    return (
+        f"{machine['date'][:10]}, {machine['cores']} cores ({machine['processor']}) for load, service and database "
+        f"together; load average {result['load_before']} before, {result['load_after']} after"
+    )
 
 
 def _caption(result: Result) -> str:
-    machine, how = result["machine"], result["how"]
+    how = result["how"]
     return (
-        f"{machine['date'][:10]}, {machine['cores']} cores ({machine['processor']}) for load, service and database "
-        f"together; medians of {how['rounds']} rounds of {how['seconds']:g} s that took turns; "
-        f"load average {result['load_before']} before, {result['load_after']} after. "
-        "CPU µs: what one command costs in the server and in the database"
+        f"Medians of {how['rounds']} rounds of {how['seconds']:g} s that took turns; "
+        f"CPU µs: what one command costs in the server and in the database. {_ran_on(result)}"
     )
 
 
@@ -127,12 +124,89 @@ def _verdict(what: str, found: float | None, wanted: float, goal: float | None, 
 
 def markdown(result: Result) -> str:
     """The table for a page."""
-    lines = [f"| {' | '.join(HEADERS)} |", "|" + "---|" * len(HEADERS)]
-    lines += [f"| {' | '.join(row)} |" for row in rows(result, NAMES)]
-    return "\n".join([*lines, "", _caption(result) + "."])
+    return f"{markdown_table(HEADERS, rows(result, NAMES))}\n\n{_caption(result)}."
 
 
-SECTIONS: Final = {"commands": markdown}
+def markdown_table(headers: Sequence[str], cells: Iterable[Sequence[str]]) -> str:
+    """A table for a page."""
+    lines = [headers, ["---"] * len(headers), *cells]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def plain_table(headers: Sequence[str], cells: Iterable[Sequence[str]], caption: str) -> Table:
+    """A table for a terminal; figures stand on the right."""
+    table = Table(caption=caption)
+    for header in headers:
+        table.add_column(header, justify="left" if header == "what" else "right")
+    for row in cells:
+        table.add_row(*row)
+    return table
+
+
+HISTORY_HEADERS: Final = ("events of the order", "log", "cold, p50 ms", "warm, p50 ms", "warm, max ms", "samples")
+
+
+def history_rows(result: Result) -> Iterator[tuple[str, ...]]:
+    """The cells of the table on length, in the order of HISTORY_HEADERS."""
+    found = {(row["order_events"], row["log"], row["state"]): row for row in result["rows"]}
+    for length in sorted({row["order_events"] for row in result["rows"]}):
+        for log, events in result["log_events"].items():
+            if (length, log, "cold") not in found:
+                continue
+            cold, warm = found[length, log, "cold"], found[length, log, "warm"]
+            figures = (f"{cold['p50_ms']:.2f}", f"{warm['p50_ms']:.2f}", f"{warm['max_ms']:.1f}")
+            yield f"{length:,}", f"{events:,}", *figures, f"{cold['samples']} + {warm['samples']}"
+
+
+def history_table(result: Result) -> Table:
+    """The table on length for a terminal."""
+    return plain_table(HISTORY_HEADERS, history_rows(result), _ran_on(result))
+
+
+def history_verdicts(result: Result) -> Iterator[str]:
+    """What was asked for of long histories, large logs and catching up, and what was found."""
+    warm = {(row["log"], row["order_events"]): row["p50_ms"] for row in result["rows"] if row["state"] == "warm"}
+    yield from _verdict(
+        "an order of 10 000 events : 10", warm["large", 10_000] / warm["large", 10], 1.5, None, less=True
+    )
+    yield from _verdict("10 events, large log : small", warm["large", 10] / warm["small", 10], 1.2, None, less=True)
+    yield from _verdict("catching up, events/s of all views", result["catching_up"].get("views"), 50_000, None)
+
+
+def history_markdown(result: Result) -> str:
+    """The table on length for a page."""
+    caught = ", ".join(f"{part} {rate:,.0f} events/s" for part, rate in result["catching_up"].items())
+    table = markdown_table(HISTORY_HEADERS, history_rows(result))
+    return f"{table}\n\nCatching up with the large log, both at once: {caught}. {_ran_on(result)}."
+
+
+LAG_HEADERS: Final = ("clients", "commands/s", "lag p50 ms", "lag p99 ms", "lag max ms", "samples")
+
+
+def lag_rows(result: Result) -> Iterator[tuple[str, ...]]:
+    """The cells of the table on lag, in the order of LAG_HEADERS."""
+    for row in result["rows"]:
+        lags = (f"{row[field]:.1f}" for field in ("p50_ms", "p99_ms", "max_ms"))
+        yield str(row["clients"]), f"{row['per_second']:,.0f}", *lags, str(row["samples"])
+
+
+def lag_table(result: Result) -> Table:
+    """The table on lag for a terminal."""
+    return plain_table(LAG_HEADERS, lag_rows(result), _ran_on(result))
+
+
+def lag_verdicts(result: Result) -> Iterator[str]:
+    """What was asked for of the lag, and what was found."""
+    for row in result["rows"]:
+        yield from _verdict(f"{row['clients']} clients, lag p99 in ms", row["p99_ms"], 200, None, less=True)
+
+
+def lag_markdown(result: Result) -> str:
+    """The table on lag for a page."""
+    return f"{markdown_table(LAG_HEADERS, lag_rows(result))}\n\n{_ran_on(result)}."
+
+
+SECTIONS: Final = {"commands": markdown, "history": history_markdown, "lag": lag_markdown}
 """By the name of the result file; a page has `<!-- measured: NAME -->` … `<!-- end -->` around each."""
 
 

@@ -24,8 +24,8 @@ from brojobs_es.store.migrate import migrate
 ROOT: Final = Path(__file__).resolve().parents[1]
 _STOP_SECONDS: Final = 30.0
 _BEHIND: Final = """
-    SELECT greatest(last - coalesce((SELECT min(position) FROM views.tracking), 0),
-                    last - coalesce((SELECT max(position) FROM log_0.digests), 0))
+    SELECT last - coalesce((SELECT min(position) FROM views.tracking), 0),
+           last - coalesce((SELECT max(position) FROM log_0.digests), 0)
     FROM (SELECT coalesce(max(position), 0) AS last FROM log_0.events) AS log
 """
 
@@ -57,8 +57,9 @@ class Stage:
         return parse_qs(urlsplit(self.superuser_uri).query)["host"][0]
 
     def database(self, name: str) -> str:
-        """The URI of a new database."""
-        with psycopg.connect(self.superuser_uri, autocommit=True) as connection:
+        """The URI of a database, made where it is missing."""
+        there = contextlib.suppress(psycopg.errors.DuplicateDatabase)
+        with there, psycopg.connect(self.superuser_uri, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}".encode())
         return self.superuser_uri.replace("/postgres?", f"/{name}?")
 
@@ -80,42 +81,47 @@ class Service(Server):
     folder: Path
     database_url: str
 
-    def behind(self) -> int:
-        """By how many positions views or evidence are behind the log."""
+    def behind(self) -> dict[str, int]:
+        """By how many positions the views (the slowest of them) and the evidence are behind the log."""
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             row = connection.execute(_BEHIND).fetchone()
             assert row is not None
-            return int(row[0])
+            return {"views": int(row[0]), "evidence": int(row[1])}
 
-    def settle(self, seconds: float) -> int:
-        """Wait until views and evidence are up to date, at most so long, and return how far behind they still are.
+    def settle(self, seconds: float) -> dict[str, float]:
+        """Wait until views and evidence are up to date, at most so long; after how many seconds each of them was.
 
         What is measured next then inherits no work.
         """
-        until = time.monotonic() + seconds
-        while (behind := self.behind()) and time.monotonic() < until:
+        began, ready = time.monotonic(), dict[str, float]()
+        while True:
+            took = time.monotonic() - began
+            for part, behind in self.behind().items():
+                if behind == 0:
+                    ready.setdefault(part, took)
+            if len(ready) == 2 or took > seconds:
+                return ready
             time.sleep(0.05)
-        return behind
 
 
 @contextlib.contextmanager
-def service(on: Stage, arguments: Sequence[str] = (), wrapper: Sequence[str] = ()) -> Iterator[Service]:
-    """Everything on: tokens, keys, files, rules, scheduler, views, evidence.
+def service(on: Stage, arguments: Sequence[str] = (), name: str = "service") -> Iterator[Service]:
+    """Everything on: tokens, keys, files, rules, scheduler, views, evidence. `name` is that of its database.
 
-    `arguments` are more of `brojobs serve`; `wrapper` is a command that starts it (a profiler).
+    `arguments` are more of `brojobs serve`.
     """
-    url = on.database("service")
+    url = on.database(name)
     migrate(url)
-    folder = on.folder / "service"
-    folder.mkdir(mode=0o755)
+    folder = on.folder / name
+    folder.mkdir(mode=0o755, exist_ok=True)
     settings = {
         "BROJOBS_DATABASE_URL": url,
         "BROJOBS_DATA_DIR": str(folder),
         "BROJOBS_LOG_LEVEL": os.environ.get("BROJOBS_LOG_LEVEL", "warning"),
     }
     program = str(Path(sys.executable).parent / "brojobs")
-    command = [*wrapper, sys.executable, program, "serve", "--sandbox", "--port", "0", *arguments]
-    with _process("service", command, settings, on.folder) as (process, line):
+    command = [sys.executable, program, "serve", "--sandbox", "--port", "0", *arguments]
+    with _process(name, command, settings, on.folder) as (process, line):
         port = urlsplit(next(word for word in line.split() if word.startswith("http"))).port
         assert port is not None
         yield Service(port, process.pid, folder, url)
