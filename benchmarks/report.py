@@ -206,7 +206,40 @@ def lag_markdown(result: Result) -> str:
     return f"{markdown_table(LAG_HEADERS, lag_rows(result))}\n\n{_ran_on(result)}."
 
 
-SECTIONS: Final = {"commands": markdown, "history": history_markdown, "lag": lag_markdown}
+MEMORY_HEADERS: Final = ("orders touched", "resident MB", "placed a second")
+_MEMORY_ROWS: Final = 12
+
+
+def memory_rows(result: Result) -> Iterator[tuple[str, ...]]:
+    """About a dozen cells of the table on memory, in the order of MEMORY_HEADERS."""
+    found = result["rows"]
+    step = max(1, len(found) // _MEMORY_ROWS)
+    for row in (*found[:-1:step], found[-1]):
+        yield f"{row['orders']:,}", f"{row['resident_mb']:.0f}", f"{row['per_second']:,.0f}"
+
+
+def memory_table(result: Result) -> Table:
+    """The table on memory for a terminal."""
+    return plain_table(MEMORY_HEADERS, memory_rows(result), _ran_on(result))
+
+
+def memory_verdicts(result: Result) -> Iterator[str]:
+    """Whether memory is flat: the end beside the time after the warm-up."""
+    yield from _verdict("resident, the last fifth : the second", result["growth"]["ratio"], 1.05, None, less=True)
+
+
+def memory_markdown(result: Result) -> str:
+    """The table on memory for a page."""
+    grown = "; ".join(memory_verdicts(result))
+    return f"{markdown_table(MEMORY_HEADERS, memory_rows(result))}\n\n{grown.capitalize()}. {_ran_on(result)}."
+
+
+SECTIONS: Final = {
+    "commands": markdown,
+    "history": history_markdown,
+    "lag": lag_markdown,
+    "memory": memory_markdown,
+}
 """By the name of the result file; a page has `<!-- measured: NAME -->` … `<!-- end -->` around each."""
 
 

@@ -162,8 +162,8 @@ def _process(
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A process and the first line that it prints; stopped at the end. Its log is shown where it does not start."""
     plain = {key: value for key, value in os.environ.items() if not key.startswith(("BROJOBS_", "POSTGRES_"))}
-    log = folder / f"{name}.log"
-    with log.open("w") as errors:
+    with tempfile.NamedTemporaryFile("w", prefix=f"{name}-", suffix=".log", dir=folder, delete=False) as errors:
+        log = Path(errors.name)
         process = subprocess.Popen(
             command, cwd=ROOT, env={**plain, **settings}, stdout=subprocess.PIPE, stderr=errors, text=True
         )
