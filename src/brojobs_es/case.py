@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import chain
 from typing import Any, Self
 from uuid import UUID
 
@@ -22,7 +21,7 @@ from brojobs_es.aggregates.order_events import OrderPlaced
 from brojobs_es.aggregates.timers import Due, fire_of_dispute, fire_of_order, next_of_dispute, next_of_order
 from brojobs_es.errors import Refusal
 from brojobs_es.ids import dispute_id_for
-from brojobs_es.policies import POLICIES
+from brojobs_es.policies import following
 
 
 @dataclass(slots=True)
@@ -137,10 +136,8 @@ class Case:
     def _happen(self, facts: Iterator[Event], moment: Moment) -> None:
         """Record the facts of one step, then what follows from each of them, all the way down."""
         for event in [self._record(fact, moment) for fact in facts]:
-            for policy in POLICIES:
-                following = policy(event, self.order, self.dispute)
-                if (first := next(following, None)) is not None:
-                    self._happen(chain((first,), following), moment)
+            for policy in following(event):
+                self._happen(policy(event, self.order, self.dispute), moment)
 
     def _record(self, fact: Event, moment: Moment) -> Event:
         if isinstance(fact, DisputeOpened):

@@ -13,7 +13,7 @@ from tests.kit import D, H, Story
 
 from brojobs_es.aggregates.base import Event
 from brojobs_es.case import Case
-from brojobs_es.policies import POLICIES, Policy
+from brojobs_es.policies import POLICIES, Policy, following
 
 
 class Answer(NamedTuple):
@@ -29,7 +29,7 @@ def answers(policy: Policy, story: Story) -> Iterator[Answer]:
         case = Case.of(story.case.new[:count])
         assert case is not None
         event = story.case.new[count - 1]
-        yield Answer(event, tuple(policy(event, case.order, case.dispute)))
+        yield Answer(event, tuple(policy(event, case.order, case.dispute)) if policy in following(event) else ())
 
 
 def both_denied() -> Story:
@@ -152,11 +152,14 @@ def test_an_unspent_ground_is_not_unlocked_again(name: str) -> None:
 @pytest.mark.parametrize("name", TRIGGERS)
 def test_asking_a_policy_twice_gives_the_same_and_changes_nothing(name: str) -> None:
     """A policy looks; it records nothing."""
-    story = kit.relaunched()
-    for count in range(1, len(story.case.new) + 1):
-        case = Case.of(story.case.new[:count])
-        assert case is not None
-        event, before = story.case.new[count - 1], repr(sorted(vars(case.order).items()))
-        once, again = (list(NAMES[name](event, case.order, case.dispute)) for _ in range(2))
-        assert repr(once) == repr(again)
-        assert repr(sorted(vars(case.order).items())) == before
+    for story in stories():
+        for count in range(1, len(story.case.new) + 1):
+            event = story.case.new[count - 1]
+            if NAMES[name] not in following(event):
+                continue
+            case = Case.of(story.case.new[:count])
+            assert case is not None
+            before = repr(sorted(vars(case.order).items()))
+            once, again = (list(NAMES[name](event, case.order, case.dispute)) for _ in range(2))
+            assert repr(once) == repr(again)
+            assert repr(sorted(vars(case.order).items())) == before

@@ -6,7 +6,6 @@ Everything in this module that an event holds is storage format: names and meani
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -168,8 +167,8 @@ class Recording(Aggregate):
 
     def fork(self) -> Self:
         """An independent copy without pending events; cheap, since all nested values are immutable."""
-        other = copy(self)
-        other._pending_events = []
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, _pending_events=[])
         return other
 
     def evolve(self, event: Event) -> None:

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from pydantic_core import to_json
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from brojobs_es.aggregates.commands.bodies import parse_instant
 from brojobs_es.api import strict_json
@@ -28,6 +29,15 @@ LIMIT_MAX: Final = 1000
 KEY_CHARS_MAX: Final = 255
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _ETAG: Final = re.compile(r'\s*(?:"([^"]*)"|(W/"[^"]*"|\*))\s*(?:,|$)')
+
+
+class JsonAnswer(Response):
+    """JSON values as UTF-8; several times quicker than the standard library's encoder."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return to_json(content)
 
 
 class BadRequest(Exception):
@@ -125,6 +135,8 @@ def _if_match(header: str | None) -> frozenset[int] | None:
 
 def flag(request: Request, name: str) -> bool:
     """A query parameter that is true or false; absent is false."""
+    if not request.scope["query_string"]:
+        return False
     value = request.query_params.get(name, "false").lower()
     if value not in {"true", "false"}:
         raise BadRequest(name, "true or false")
@@ -167,7 +179,7 @@ def uuid_in_path(text: str) -> UUID:
     return UUID(text)
 
 
-def versioned(content: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> JSONResponse:
+def versioned(content: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """An order or a dispute with its version as a strong ETag."""
     etag = {"ETag": f'"{content["version"]}"'} if content.get("version") is not None else {}
-    return JSONResponse(content, status, {**etag, **(headers or {})})
+    return JsonAnswer(content, status, {**etag, **(headers or {})})

@@ -34,7 +34,10 @@ _TERMS = TypeAdapter(Terms)
 
 def instant(value: datetime | None) -> str | None:
     """RFC 3339 in UTC with `Z` and microseconds."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if value is not None else None
+    if value is None:
+        return None
+    text = (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat(timespec="microseconds")
+    return text[:-6] + "Z"
 
 
 @lru_cache(maxsize=64)

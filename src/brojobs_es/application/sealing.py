@@ -77,7 +77,10 @@ async def encoded(vault: KeyVault, events: Sequence[Event]) -> tuple[NewEvent, .
 
 async def key_of(vault: KeyVault, person: str) -> PersonKey:
     """The person's current key, made now if there is none."""
-    key = (await vault.to_write({person}))[person].current
+    keys = (await vault.at_hand()).get(person)
+    key = keys.current if keys else None
+    if key is None:
+        key = (await vault.to_write({person}))[person].current
     assert key is not None
     return key
 

@@ -1,12 +1,13 @@
 """What follows from an event, in the same commit: one business sentence a file, pure, in this order.
 
 A policy gets the event, and the order and its newest dispute as they are after it, and yields the facts that follow.
+Which events it follows is said by the type of its first parameter; it is never called for another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final, get_args, get_type_hints
 
 from brojobs_es.aggregates.base import Event
 from brojobs_es.aggregates.dispute import Dispute
@@ -27,7 +28,7 @@ from brojobs_es.policies.unlock_dispute_on_silent_seller import unlock_dispute_o
 from brojobs_es.policies.unlock_dispute_on_unanswered_cancellation import unlock_dispute_on_unanswered_cancellation
 from brojobs_es.policies.unlock_dispute_on_unanswered_revision import unlock_dispute_on_unanswered_revision
 
-Policy = Callable[[Event, Order, Dispute | None], Iterator[Event]]
+Policy = Callable[[Any, Order, Dispute | None], Iterator[Event]]
 
 POLICIES: Final[tuple[Policy, ...]] = (
     close_pending_on_delivery,
@@ -46,3 +47,21 @@ POLICIES: Final[tuple[Policy, ...]] = (
     close_dispute_on_order_end,
     close_pending_on_end_or_relaunch,
 )
+
+
+def events_of(policy: Policy) -> tuple[type[Event], ...]:
+    """The types of events that a policy follows."""
+    followed = get_type_hints(policy)["event"]
+    return get_args(followed) or (followed,)
+
+
+_BY_EVENT: Final[dict[type[Event], tuple[Policy, ...]]] = {
+    event: tuple(policy for policy in POLICIES if event in events_of(policy))
+    for policy in POLICIES
+    for event in events_of(policy)
+}
+
+
+def following(event: Event) -> tuple[Policy, ...]:
+    """The policies that follow an event, in their order."""
+    return _BY_EVENT.get(type(event), ())

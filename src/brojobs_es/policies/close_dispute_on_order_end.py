@@ -11,10 +11,9 @@ from brojobs_es.aggregates.order import Order
 from brojobs_es.aggregates.order_events import SellerConceded, SettlementAgreed
 
 
-def close_dispute_on_order_end(event: Event, order: Order, dispute: Dispute | None) -> Iterator[Event]:
+def close_dispute_on_order_end(
+    event: SettlementAgreed | SellerConceded, order: Order, dispute: Dispute | None
+) -> Iterator[Event]:
     if dispute is None or dispute.closed:
         return
-    if isinstance(event, SettlementAgreed):
-        yield DisputeClosed(outcome=Outcome.SETTLED)
-    elif isinstance(event, SellerConceded):
-        yield DisputeClosed(outcome=Outcome.CONCEDED)
+    yield DisputeClosed(outcome=Outcome.SETTLED if isinstance(event, SettlementAgreed) else Outcome.CONCEDED)

@@ -10,9 +10,7 @@ from brojobs_es.aggregates.order import Order
 from brojobs_es.aggregates.order_events import CancelRefused, Delivered, Pending, Refused, RequestsSuperseded
 
 
-def close_pending_on_delivery(event: Event, order: Order, dispute: Dispute | None) -> Iterator[Event]:
-    if not isinstance(event, Delivered):
-        return
+def close_pending_on_delivery(event: Delivered, order: Order, dispute: Dispute | None) -> Iterator[Event]:
     if order.request:
         yield CancelRefused(refusal_count=len(order.refusals) + 1, how=Refused.OVERTAKEN_BY_DELIVERY)
     if order.deadline_proposal:

@@ -10,6 +10,8 @@ from brojobs_es.aggregates.order import Order
 from brojobs_es.aggregates.order_events import OrderCancelled, OrderCompleted, OrderRelaunched, RequestsSuperseded
 
 
-def close_pending_on_end_or_relaunch(event: Event, order: Order, dispute: Dispute | None) -> Iterator[Event]:
-    if isinstance(event, OrderCompleted | OrderCancelled | OrderRelaunched) and (pending := order.pending()):
+def close_pending_on_end_or_relaunch(
+    event: OrderCompleted | OrderCancelled | OrderRelaunched, order: Order, dispute: Dispute | None
+) -> Iterator[Event]:
+    if pending := order.pending():
         yield RequestsSuperseded(closed=pending)

@@ -13,9 +13,7 @@ from brojobs_es.aggregates.order_events import CancelRefused, Pending, Refused, 
 SURVIVES = frozenset({Pending.SETTLEMENT_PROPOSAL, Pending.REVISION})
 
 
-def close_pending_on_opened_dispute(event: Event, order: Order, dispute: Dispute | None) -> Iterator[Event]:
-    if not isinstance(event, DisputeOpened):
-        return
+def close_pending_on_opened_dispute(event: DisputeOpened, order: Order, dispute: Dispute | None) -> Iterator[Event]:
     if order.request and event.opened_by is Role.SELLER:
         yield CancelRefused(refusal_count=len(order.refusals) + 1, how=Refused.OVERTAKEN_BY_DISPUTE)
     if superseded := tuple(kind for kind in order.pending() if kind not in SURVIVES):

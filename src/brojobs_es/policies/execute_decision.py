@@ -12,9 +12,7 @@ from brojobs_es.aggregates.order import Order
 from brojobs_es.aggregates.order_events import Ending, OrderRelaunched
 
 
-def execute_decision(event: Event, order: Order, dispute: Dispute | None) -> Iterator[Event]:
-    if not isinstance(event, DisputeDecided):
-        return
+def execute_decision(event: DisputeDecided, order: Order, dispute: Dispute | None) -> Iterator[Event]:
     match event.outcome:
         case Outcome.FULL_REFUND:
             yield from cancel(order, Ending.DECIDED)

@@ -12,9 +12,7 @@ from brojobs_es.aggregates.order_events import OrderFrozen
 from brojobs_es.aggregates.timers import RUNS_WHILE_FROZEN
 
 
-def freeze_order_on_opened_dispute(event: Event, order: Order, dispute: Dispute | None) -> Iterator[Event]:
-    if not isinstance(event, DisputeOpened):
-        return
+def freeze_order_on_opened_dispute(event: DisputeOpened, order: Order, dispute: Dispute | None) -> Iterator[Event]:
     running = {name: at for name, at in order.timers.items() if name not in RUNS_WHILE_FROZEN}
     yield OrderFrozen(
         dispute_id=event.originator_id,

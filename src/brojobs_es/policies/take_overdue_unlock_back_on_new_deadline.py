@@ -10,6 +10,8 @@ from brojobs_es.aggregates.order import Order
 from brojobs_es.aggregates.order_events import DeadlineAgreed, DisputeUnlockTakenBack, Ground
 
 
-def take_overdue_unlock_back_on_new_deadline(event: Event, order: Order, dispute: Dispute | None) -> Iterator[Event]:
-    if isinstance(event, DeadlineAgreed) and order.has_unlocked(Ground.REVISION_OVERDUE):
+def take_overdue_unlock_back_on_new_deadline(
+    event: DeadlineAgreed, order: Order, dispute: Dispute | None
+) -> Iterator[Event]:
+    if order.has_unlocked(Ground.REVISION_OVERDUE):
         yield DisputeUnlockTakenBack(ground=Ground.REVISION_OVERDUE)

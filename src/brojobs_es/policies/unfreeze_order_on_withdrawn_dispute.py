@@ -11,9 +11,10 @@ from brojobs_es.aggregates.order import Order
 from brojobs_es.aggregates.order_events import OrderUnfrozen
 
 
-def unfreeze_order_on_withdrawn_dispute(event: Event, order: Order, dispute: Dispute | None) -> Iterator[Event]:
-    if not isinstance(event, DisputeWithdrawn) or dispute is None:
-        return
+def unfreeze_order_on_withdrawn_dispute(
+    event: DisputeWithdrawn, order: Order, dispute: Dispute | None
+) -> Iterator[Event]:
+    assert dispute is not None
     least = order.terms.resumed_timer_min
     resumed = {name: event.effective_at + max(left, least) for name, left in order.suspended.items()}
     if dispute.seller_spoke:

@@ -10,10 +10,6 @@ from brojobs_es.aggregates.order import Order
 from brojobs_es.aggregates.order_events import Delivered, DisputeUnlocked, Ground
 
 
-def unlock_dispute_on_insufficient_revision(event: Event, order: Order, dispute: Dispute | None) -> Iterator[Event]:
-    if (
-        isinstance(event, Delivered)
-        and event.revision is not None
-        and not order.has_unlocked(Ground.REVISION_INSUFFICIENT)
-    ):
+def unlock_dispute_on_insufficient_revision(event: Delivered, order: Order, dispute: Dispute | None) -> Iterator[Event]:
+    if event.revision is not None and not order.has_unlocked(Ground.REVISION_INSUFFICIENT):
         yield DisputeUnlocked(ground=Ground.REVISION_INSUFFICIENT, caused_by=(event.originator_version,))

@@ -10,7 +10,8 @@ from brojobs_es.aggregates.order import Order
 from brojobs_es.aggregates.order_events import DeliveryOverdue, DisputeUnlocked, Ground, RevisionOverdue
 
 
-def unlock_dispute_on_overdue_revision(event: Event, order: Order, dispute: Dispute | None) -> Iterator[Event]:
-    overdue = isinstance(event, RevisionOverdue | DeliveryOverdue) and bool(order.deliveries)
-    if overdue and not order.has_unlocked(Ground.REVISION_OVERDUE):
+def unlock_dispute_on_overdue_revision(
+    event: RevisionOverdue | DeliveryOverdue, order: Order, dispute: Dispute | None
+) -> Iterator[Event]:
+    if order.deliveries and not order.has_unlocked(Ground.REVISION_OVERDUE):
         yield DisputeUnlocked(ground=Ground.REVISION_OVERDUE, caused_by=(event.originator_version,))

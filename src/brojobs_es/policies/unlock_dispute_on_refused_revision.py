@@ -10,6 +10,8 @@ from brojobs_es.aggregates.order import Order
 from brojobs_es.aggregates.order_events import DisputeUnlocked, Ground, RevisionRefused
 
 
-def unlock_dispute_on_refused_revision(event: Event, order: Order, dispute: Dispute | None) -> Iterator[Event]:
-    if isinstance(event, RevisionRefused) and not order.has_unlocked(Ground.REVISION_REFUSED):
+def unlock_dispute_on_refused_revision(
+    event: RevisionRefused, order: Order, dispute: Dispute | None
+) -> Iterator[Event]:
+    if not order.has_unlocked(Ground.REVISION_REFUSED):
         yield DisputeUnlocked(ground=Ground.REVISION_REFUSED, caused_by=(event.originator_version,))

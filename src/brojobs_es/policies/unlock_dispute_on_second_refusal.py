@@ -10,9 +10,9 @@ from brojobs_es.aggregates.order import Order
 from brojobs_es.aggregates.order_events import CancellationRequestExpired, CancelRefused, DisputeUnlocked, Ground
 
 
-def unlock_dispute_on_second_refusal(event: Event, order: Order, dispute: Dispute | None) -> Iterator[Event]:
-    if not isinstance(event, CancelRefused | CancellationRequestExpired):
-        return
+def unlock_dispute_on_second_refusal(
+    event: CancelRefused | CancellationRequestExpired, order: Order, dispute: Dispute | None
+) -> Iterator[Event]:
     refused_enough = len(order.refusals) >= order.terms.refusals_to_unlock_dispute
     if refused_enough and not order.has_unlocked(Ground.CANCELLATION_REFUSED_TWICE):
         yield DisputeUnlocked(ground=Ground.CANCELLATION_REFUSED_TWICE, caused_by=order.refusals)

@@ -10,10 +10,8 @@ from brojobs_es.aggregates.order import Order
 from brojobs_es.aggregates.order_events import DisputeUnlocked, Ground, SellerSilenceEstablished
 
 
-def unlock_dispute_on_silent_seller(event: Event, order: Order, dispute: Dispute | None) -> Iterator[Event]:
-    if (
-        isinstance(event, SellerSilenceEstablished)
-        and order.deliveries
-        and not order.has_unlocked(Ground.SELLER_SILENT)
-    ):
+def unlock_dispute_on_silent_seller(
+    event: SellerSilenceEstablished, order: Order, dispute: Dispute | None
+) -> Iterator[Event]:
+    if order.deliveries and not order.has_unlocked(Ground.SELLER_SILENT):
         yield DisputeUnlocked(ground=Ground.SELLER_SILENT, caused_by=(event.originator_version,))

@@ -10,6 +10,8 @@ from brojobs_es.aggregates.order import Order
 from brojobs_es.aggregates.order_events import CancellationRequestExpired, DisputeUnlocked, Ground
 
 
-def unlock_dispute_on_unanswered_cancellation(event: Event, order: Order, dispute: Dispute | None) -> Iterator[Event]:
-    if isinstance(event, CancellationRequestExpired) and not order.has_unlocked(Ground.CANCELLATION_UNANSWERED):
+def unlock_dispute_on_unanswered_cancellation(
+    event: CancellationRequestExpired, order: Order, dispute: Dispute | None
+) -> Iterator[Event]:
+    if not order.has_unlocked(Ground.CANCELLATION_UNANSWERED):
         yield DisputeUnlocked(ground=Ground.CANCELLATION_UNANSWERED, caused_by=(event.originator_version,))

@@ -10,6 +10,8 @@ from brojobs_es.aggregates.order import Order
 from brojobs_es.aggregates.order_events import DisputeUnlocked, Ground, RevisionRequestExpired
 
 
-def unlock_dispute_on_unanswered_revision(event: Event, order: Order, dispute: Dispute | None) -> Iterator[Event]:
-    if isinstance(event, RevisionRequestExpired) and not order.has_unlocked(Ground.REVISION_UNANSWERED):
+def unlock_dispute_on_unanswered_revision(
+    event: RevisionRequestExpired, order: Order, dispute: Dispute | None
+) -> Iterator[Event]:
+    if not order.has_unlocked(Ground.REVISION_UNANSWERED):
         yield DisputeUnlocked(ground=Ground.REVISION_UNANSWERED, caused_by=(event.originator_version,))

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import psycopg
@@ -29,6 +29,7 @@ from brojobs_es.application.records import (
     VersionGap,
 )
 from brojobs_es.store import sql
+from brojobs_es.store.arrays import Bytes, Ints, Packed, Texts, Uuids
 from brojobs_es.store.connections import ConnectionLost, Retrying
 
 QUEUE_MAX: Final = 4096
@@ -270,21 +271,21 @@ def _rows_of(append: Append) -> set[object]:
     return rows
 
 
-def _event_columns(events: Sequence[tuple[UUID, NewEvent]]) -> tuple[list[Any], ...]:
+def _event_columns(events: Sequence[tuple[UUID, NewEvent]]) -> tuple[Packed, ...]:
     return (
-        [order_id for order_id, _ in events],
-        [event.stream_id for _, event in events],
-        [event.stream_version for _, event in events],
-        [event.topic for _, event in events],
-        [event.state for _, event in events],
+        Uuids([order_id for order_id, _ in events]),
+        Uuids([event.stream_id for _, event in events]),
+        Ints([event.stream_version for _, event in events]),
+        Texts([event.topic for _, event in events]),
+        Bytes([event.state for _, event in events]),
     )
 
 
-def _key_columns(records: Sequence[IdempotencyRecord]) -> tuple[list[Any], ...]:
+def _key_columns(records: Sequence[IdempotencyRecord]) -> tuple[Packed, ...]:
     return (
-        [record.caller for record in records],
-        [record.key for record in records],
-        [record.request_digest for record in records],
-        [record.order_id for record in records],
-        [record.answer for record in records],
+        Texts([record.caller for record in records]),
+        Texts([record.key for record in records]),
+        Bytes([record.request_digest for record in records]),
+        Uuids([record.order_id for record in records]),
+        Bytes([record.answer for record in records]),
     )
