@@ -12,6 +12,11 @@ from uuid import UUID
 
 START_OF_CHAIN: Final = bytes(32)
 
+PREIMAGE: Final = (
+    b'{"log":%d,"order_id":"%b","position":%d,"state":%b,"stream_id":"%b","stream_version":%d,"topic":"%b"}'
+)
+"""The canonical JSON of a stored event, to be filled in this order; `state` is stored in canonical form."""
+
 
 def preimage(
     *,
@@ -23,12 +28,9 @@ def preimage(
     topic: str,
     state: bytes,
 ) -> bytes:
-    """The canonical JSON of a stored event; `state` is stored in canonical form and stands in it as it is."""
-    return (
-        f'{{"log":{log},"order_id":"{order_id}","position":{position},"state":'.encode()
-        + state
-        + f',"stream_id":"{stream_id}","stream_version":{stream_version},"topic":"{topic}"}}'.encode()
-    )
+    """The canonical JSON of a stored event: PREIMAGE with everything in its place."""
+    order, stream = str(order_id).encode(), str(stream_id).encode()
+    return PREIMAGE % (log, order, position, state, stream, stream_version, topic.encode())
 
 
 def event_digest(

@@ -6,7 +6,7 @@ can be handed to somebody who has nothing but Python.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -50,17 +50,23 @@ class Frontier:
 
     def append(self, chain_head: bytes, completed: list[Node] | None = None) -> None:
         """Add a leaf; `completed` receives the kept subtrees (see TILE_HEIGHT) that this leaf completes."""
-        peaks = self._peaks
-        made = sha256(b"\x00" + chain_head).digest()
-        rest, height = self.size, 0
-        while rest & 1:
-            made = sha256(b"\x01" + peaks.pop() + made).digest()
-            rest >>= 1
-            height += 1
-            if completed is not None and height % TILE_HEIGHT == 0:
-                completed.append((height, rest, made))
-        peaks.append(made)
-        self.size += 1
+        self.extend((chain_head,), completed)
+
+    def extend(self, chain_heads: Iterable[bytes], completed: list[Node] | None = None) -> None:
+        """Add leaves in turn, as `append` does."""
+        peaks, size = self._peaks, self.size
+        for chain_head in chain_heads:
+            made = sha256(b"\x00" + chain_head).digest()
+            rest, height = size, 0
+            while rest & 1:
+                made = sha256(b"\x01" + peaks.pop() + made).digest()
+                rest >>= 1
+                height += 1
+                if completed is not None and height % TILE_HEIGHT == 0:
+                    completed.append((height, rest, made))
+            peaks.append(made)
+            size += 1
+        self.size = size
 
     def root(self) -> bytes:
         """The root of the tree as it is."""

@@ -57,12 +57,12 @@ class Snapshot:
         row = self._asking.execute(f"SELECT coalesce(max(position), 0) FROM {schema(log)}.events").fetchone()
         return int(row[0]) if row is not None else 0
 
-    def events(self, log: int) -> Generator[memoryview, None, None]:
+    def events(self, log: int) -> Generator[bytes, None, None]:
         """A log's events in the order of positions, each to be read by `event`."""
         columns = "position, order_id, stream_id, stream_version, topic, state"
         return _copied(self._events, f"SELECT {columns} FROM {schema(log)}.events ORDER BY position")
 
-    def digests(self, log: int) -> Generator[memoryview, None, None]:
+    def digests(self, log: int) -> Generator[bytes, None, None]:
         """A log's rows of digests in the order of positions, as `sealing.packed` makes them."""
         columns = "position, order_id, leaf_index, digest, chain"
         return _copied(self._digests, f"SELECT {columns} FROM {schema(log)}.digests ORDER BY position")
@@ -119,7 +119,7 @@ def _reading(url: str) -> Connection[TupleRow]:
     return connection
 
 
-def _copied(connection: Connection[TupleRow], query: str) -> Generator[memoryview, None, None]:
+def _copied(connection: Connection[TupleRow], query: str) -> Generator[bytes, None, None]:
     """The rows of a query in PostgreSQL's binary form. Whoever stops before the end closes the generator.
 
     Taken from libpq itself: millions of rows are read here, and each layer above it would cost as much as hashing.
@@ -135,7 +135,7 @@ def _copied(connection: Connection[TupleRow], query: str) -> Generator[memoryvie
         row = row[_HEADER_BYTES:]
         while size > 0:
             if len(row) > _END_BYTES:
-                yield row
+                yield row.tobytes()
             size, row = link.get_copy_data(0)
         ended = link.get_result()
         if ended is None or ended.status != ExecStatus.COMMAND_OK:
@@ -157,7 +157,7 @@ def _drain(link: PGconn) -> None:
         pass
 
 
-def event(row: memoryview) -> Event:
+def event(row: bytes) -> Event:
     """A row of events; raises UnreadableRow."""
     try:
         columns, l1, position, l2, order, l3, stream, l4, version, topic_bytes = _EVENT_HEAD.unpack_from(row)
@@ -167,4 +167,4 @@ def event(row: memoryview) -> Event:
         raise UnreadableRow("a row of events has another shape") from None
     if (columns, l1, l2, l3, l4) != (6, 8, 16, 16, 4) or start + 4 + state_bytes != len(row):
         raise UnreadableRow("a row of events has another shape")
-    return position, order, stream, version, bytes(row[_EVENT_HEAD.size : start]), bytes(row[start + 4 :])
+    return position, order, stream, version, row[_EVENT_HEAD.size : start], row[start + 4 :]

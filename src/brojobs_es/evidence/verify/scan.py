@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from hashlib import sha256
 from heapq import merge
 from itertools import chain as joined
 from itertools import repeat
 from typing import Any, Final, NoReturn
 from uuid import UUID
 
-from brojobs_es.digests import START_OF_CHAIN, chained, event_digest
-from brojobs_es.evidence.merkle import Frontier, Node
+from brojobs_es.digests import PREIMAGE, START_OF_CHAIN
+from brojobs_es.evidence.merkle import TILE_HEIGHT, Frontier, Node
 from brojobs_es.evidence.verify.explain import mismatch
 from brojobs_es.evidence.verify.findings import Finding
 from brojobs_es.evidence.verify.heads import Expected, Heads, Trust
@@ -22,7 +23,9 @@ from brojobs_es.store.sealing import packed, unpacked
 Progress = Callable[[int, int], None]
 """Called now and then with the log and the position reached."""
 
-_REPORT_EVERY: Final = 5_000
+_BLOCK: Final = 1 << TILE_HEIGHT
+"""After so many events a kept node of the tree is complete."""
+_REPORT_EVERY: Final = 16 * _BLOCK
 _NAMES_MAX: Final = 100_000
 _TOPIC_BYTES: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:_.-")
 """A topic of these alone makes an event's canonical form readable in one way only."""
@@ -66,10 +69,11 @@ class LogScan:
         self._log = log
         self._progress = progress
         self._tree = Frontier()
-        self._completed: list[Node] = []
+        self._pending: list[bytes] = []
+        """Chain heads that are not in the tree yet."""
         self._heads: dict[bytes, bytes] = {}
-        self._names: dict[bytes, str] = {}
-        self._topics: dict[bytes, str] = {}
+        self._names: dict[bytes, bytes] = {}
+        self._topics: set[bytes] = set()
         self._nodes = snapshot.nodes(log)
         stored = Heads(log, trust).stored(snapshot.heads(log))
         self._expected = merge(stored, sorted(outside, key=_size), key=_size)
@@ -88,69 +92,97 @@ class LogScan:
             self.result.findings.append(found.finding)
         except UnreadableRow:
             self.result.findings.append(Finding("unreadable", self._log, self._position, field="row"))
+        self._tree.extend(self._pending)
+        self.result.events = self._tree.size
+        if self._unsealed_from is None:
+            self.result.sealed = self._tree.size
         self.result.root = self._tree.root()
         return self.result
 
     def _events(self) -> None:
-        with closing(self._snapshot.events(self._log)) as events, closing(self._snapshot.digests(self._log)) as digests:
-            rows: Iterator[memoryview | None] = joined(digests, repeat(None))
-            for row in events:
-                self._take(event(row), next(rows))
+        """Every event, and the row of digests that should be its own; None where the log is not sealed so far.
+
+        What is done for each of millions of events is done here in one place, as each call would cost as much again.
+        """
+        log, heads, names, topics, pending = self._log, self._heads, self._names, self._topics, self._pending
+        index = settled = 0
+        stop = self._stop(index)
+        with closing(self._snapshot.events(log)) as events, closing(self._snapshot.digests(log)) as digests:
+            rows: Iterator[bytes | None] = joined(digests, repeat(None))
+            for raw in events:
+                it = position, order, stream, version, topic, state = event(raw)
+                if topic not in topics:
+                    self._check_topic(it)
+                order_id = names.get(order) or self._name(order)
+                stream_id = order_id if stream == order else names.get(stream) or self._name(stream)
+                digest = sha256(PREIMAGE % (log, order_id, position, state, stream_id, version, topic)).digest()
+                head = heads[order] = sha256(heads.get(order, START_OF_CHAIN) + digest).digest()
+                row = next(rows)
+                if row is None:
+                    self._unsealed(it, index)
+                elif row != packed(position, order, index, digest, head):
+                    raise _Found(mismatch(self._snapshot, log, it, index, row, self._position))
+                self._position = position
+                pending.append(head)
+                if index == settled:
+                    self._wait(position)
+                index += 1
+                if index == stop:
+                    self._settle()
+                    settled, stop = index, self._stop(index)
+            if pending:
+                self._settle()
             self._missing(next(rows))
 
-    def _take(self, it: Event, row: memoryview | None) -> None:
-        """The next event, and the row of digests that should be its own; None where the log is not sealed so far."""
-        position, order, stream, version, topic, state = it
-        tree, result = self._tree, self.result
-        digest = event_digest(
-            log=self._log,
-            position=position,
-            order_id=self._names.get(order) or self._name(order),
-            stream_id=self._names.get(stream) or self._name(stream),
-            stream_version=version,
-            topic=self._topics.get(topic) or self._topic(it),
-            state=state,
-        )
-        head = self._heads[order] = chained(self._heads.get(order, START_OF_CHAIN), digest)
-        if row is None:
-            self._unsealed_from = self._unsealed_from or it
-        elif row != packed(position, order, tree.size, digest, head):
-            raise _Found(mismatch(self._snapshot, self._log, it, tree.size, bytes(row), self._position))
-        self._position = position
-        tree.append(head, self._completed)
-        if self._completed:
-            self._check_nodes(self._completed)
-        result.events += 1
-        result.sealed += row is not None
+    def _name(self, raw: bytes) -> bytes:
+        """An id as text, remembered for the next event of its order."""
+        if len(self._names) > _NAMES_MAX:
+            self._names.clear()
+        text = self._names[raw] = str(UUID(bytes=raw)).encode()
+        return text
+
+    def _check_topic(self, it: Event) -> None:
+        """A topic that was not seen before: only one that says the same to every reader is let through."""
+        topic = it[4]
+        if not topic or not _TOPIC_BYTES.issuperset(topic):
+            raise _Found(Finding("event_changed", self._log, it[0], order_id=UUID(bytes=it[1]), field="topic"))
+        self._topics.add(topic)
+
+    def _unsealed(self, it: Event, index: int) -> None:
+        if self._unsealed_from is None:
+            self._unsealed_from, self.result.sealed = it, index
+
+    def _wait(self, position: int) -> None:
+        """The first event after a head may be the first that waits for one."""
+        result = self.result
         if result.first_unsigned is None:
             result.first_unsigned = position
         if result.first_unwitnessed is None:
             result.first_unwitnessed = position
-        if self._next is not None and self._next.size <= tree.size:
+
+    def _stop(self, size: int) -> int:
+        """How many events there are when the tree is next held against something: a kept node or a signed head."""
+        whole = size - size % _BLOCK + _BLOCK
+        return whole if self._next is None else min(whole, max(size + 1, self._next.size))
+
+    def _settle(self) -> None:
+        """Let the tree grow by the pending leaves, and hold it against what was kept and signed of it."""
+        completed: list[Node] = []
+        self._tree.extend(self._pending, completed)
+        self._pending.clear()
+        self._check_nodes(completed)
+        size = self._tree.size
+        if self._next is not None and self._next.size <= size:
             self._reach()
-        if self._progress is not None and result.events % _REPORT_EVERY == 0:
-            self._progress(self._log, position)
+        if self._progress is not None and size % _REPORT_EVERY == 0:
+            self._progress(self._log, self._position)
 
-    def _name(self, raw: bytes) -> str:
-        """An id as text, remembered for the next event of its order."""
-        if len(self._names) > _NAMES_MAX:
-            self._names.clear()
-        text = self._names[raw] = str(UUID(bytes=raw))
-        return text
-
-    def _topic(self, it: Event) -> str:
-        raw = it[4]
-        if not raw or not _TOPIC_BYTES.issuperset(raw):
-            raise _Found(Finding("event_changed", self._log, it[0], order_id=UUID(bytes=it[1]), field="topic"))
-        text = self._topics[raw] = raw.decode()
-        return text
-
-    def _missing(self, row: memoryview | None) -> None:
+    def _missing(self, row: bytes | None) -> None:
         """A sealed row is left over when the events have ended."""
         if row is None:
             return
         try:
-            position, order, *_ = unpacked(bytes(row))
+            position, order, *_ = unpacked(row)
         except ValueError:
             raise _Found(Finding("digest_row", self._log, self._position, field="digest")) from None
         raise _Found(Finding("event_missing", self._log, position, order_id=UUID(bytes=order), field="position"))
@@ -160,7 +192,6 @@ class LogScan:
             stored = self._nodes.pop((height, index), None)
             if stored != made and not (stored is None and self._unsealed_from is not None):
                 self._stop_in_range("node_differs", f"nodes({height}, {index})")
-        completed.clear()
 
     def _reach(self) -> None:
         """The tree has the size of the next signed head, or of several."""
