@@ -19,6 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from tests.authority import Authority, serving
 
 from brojobs_es.store import embedded
 from brojobs_es.store.migrate import migrate
@@ -79,6 +80,30 @@ def database_url(new_database: Callable[[], str]) -> str:
 def clean_logs(new_database: Callable[[], str]) -> str:
     """A migrated database for one test alone."""
     return new_database()
+
+
+@pytest.fixture(scope="session")
+def authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Authority, Authority]]:
+    """Two time stamping authorities that know nothing of each other; to be used through `authority` and `stranger`."""
+    if shutil.which("openssl") is None:
+        pytest.skip("the time stamping authorities of these tests are the program openssl")
+    one, other = (Authority(tmp_path_factory.mktemp("authority")) for _ in range(2))
+    with serving(one), serving(other):
+        yield one, other
+
+
+@pytest.fixture
+def authority(authorities: tuple[Authority, Authority]) -> Authority:
+    """An honest time stamping authority."""
+    authorities[0].mood = "honest"
+    authorities[0].asked.clear()
+    return authorities[0]
+
+
+@pytest.fixture
+def stranger(authorities: tuple[Authority, Authority]) -> Authority:
+    """A time stamping authority that nobody accepts."""
+    return authorities[1]
 
 
 def _stop_at_once(pid_file: Path) -> None:

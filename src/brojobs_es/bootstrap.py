@@ -13,6 +13,7 @@ from brojobs_es.application.service import Service
 from brojobs_es.clock import Clock, MachineClock, SandboxClock
 from brojobs_es.evidence.sealer import Sealer
 from brojobs_es.evidence.signing import signing_with
+from brojobs_es.evidence.stamper import stamper_of
 from brojobs_es.evidence.witnessing import witnesses_of
 from brojobs_es.projections import VIEWS
 from brojobs_es.settings import Settings, prepare_data_dir
@@ -81,7 +82,9 @@ async def running(
         await seals.open()
         stack.push_async_callback(seals.close)
         if background:
-            for work in (projector.run(), scheduler.run(), sealer.run()):
+            stamper = stamper_of(settings, seals)
+            stamping = [stamper.run()] if stamper is not None else []
+            for work in (projector.run(), scheduler.run(), sealer.run(), *stamping):
                 stack.push_async_callback(_stop, asyncio.create_task(work))
         yield Runtime(settings, database_url, clock, logs, vault, service, projector, scheduler, sealer)
 

@@ -113,6 +113,22 @@ class Settings(BaseSettings):
         default="",
         description="Public keys of the witnesses whose cosignatures are taken, as `name+id+base64`, separated by commas.",
     )
+    tsa_url: str | None = Field(
+        default=None,
+        description="http(s) address of a time stamping authority (RFC 3161) that stamps the signed checkpoints. Without "
+        "it, nothing is stamped.",
+    )
+    tsa_roots: Path | None = Field(
+        default=None,
+        description="PEM file of the root certificates of accepted authorities. Without it, whoever signed a stamp is "
+        "kept but not checked.",
+    )
+    tsa_minutes: int = Field(
+        default=60,
+        ge=1,
+        le=10_080,
+        description="At most one stamp of a log in so many minutes, and only where there is a new checkpoint.",
+    )
     language: Literal["fr", "en"] = Field(
         default="fr", description="Language for whoever does not say which one they read."
     )
@@ -147,6 +163,13 @@ class Settings(BaseSettings):
     def _is_a_key_source(cls, value: str | None) -> str | None:
         if value is not None and "://" in value and urlsplit(value).scheme not in {"http", "https"}:
             raise ValueError("must be a file path or an http(s) URL")
+        return value
+
+    @field_validator("tsa_url")
+    @classmethod
+    def _is_an_authority(cls, value: str | None) -> str | None:
+        if value is not None and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).netloc):
+            raise ValueError("must be an http(s) address")
         return value
 
     @field_validator("language", "log_level", mode="before")

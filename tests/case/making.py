@@ -8,7 +8,7 @@ import io
 import json
 import zipfile
 from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -24,6 +24,7 @@ from brojobs_es.evidence import merkle
 from brojobs_es.evidence.case.contents import Export, write_case
 from brojobs_es.evidence.case.packing import CaseWriter
 from brojobs_es.evidence.case.proving import Sealed, event_lines, heads_of
+from brojobs_es.evidence.case.stamp_parts import Stamp
 from brojobs_es.evidence.notes import COSIGNATURE, PLAIN, Checkpoint, Signer, signed_checkpoint
 from brojobs_es.mapper import canonical, openings
 from brojobs_es.vault import Keys, Opening, PersonKey
@@ -73,6 +74,7 @@ class MemoryLog:
         self.leaves: list[bytes] = []
         self._index: dict[int, int] = {}
         self._key = key
+        self.stamp: Stamp | None = None
         for entry, head in zip(history.entries, heads_of(event_lines(history, 0)), strict=True):
             assert entry.position is not None
             self.others(BEFORE)
@@ -100,8 +102,17 @@ class MemoryLog:
 
     async def sealed(self, log: int, position: int) -> Sealed:
         index = self._index[position]
-        path = tuple(self.root(*part) for part in merkle.inclusion_ranges(index, len(self.leaves)))
-        return Sealed(index, path, self.checkpoint(), self._key, (str(WITNESS.verifier(COSIGNATURE)),))
+        path = self.path(index, len(self.leaves))
+        return Sealed(index, path, self.checkpoint(), self._key, (str(WITNESS.verifier(COSIGNATURE)),), self.stamp)
+
+    def path(self, index: int, size: int) -> tuple[bytes, ...]:
+        return tuple(self.root(*part) for part in merkle.inclusion_ranges(index, size))
+
+    def stamped(self, authority: Callable[[bytes], bytes]) -> None:
+        """Has an authority stamp a checkpoint over all but the last of the leaves, as its newest for the story."""
+        size = len(self.leaves) - 1
+        note = self.checkpoint(size)
+        self.stamp = Stamp(note, self.path(max(self._index.values()), size), authority(note.encode()))
 
 
 class MemoryFiles:

@@ -115,7 +115,9 @@ def test_verifying_needs_no_deployment(case: bytes, tmp_path: Path, monkeypatch:
     assert run(case, "--key", str(key)) == 0
     assert run(case.replace(b"order:OrderPlaced", b"order:OrderPlacef")) == 1
     assert run(case + b"x") == 2
-    assert run(case, "--witness-key", str(witness)) == 3
+    assert run(case, "--key", str(key), "--witness-key", str(witness)) == 3
+    assert (run(case), run(case, "--unanchored")) == (3, 0)
+    assert run(case, "--key", str(key), "--tsa-roots", str(key)) == 2
 
 
 def test_the_program_can_be_had_from_the_package() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import io
 import json
 import os
@@ -29,7 +30,7 @@ from tests.case.making import (
 
 from brojobs_es.evidence.case.kernel import command
 from brojobs_es.evidence.case.single_file import verifier_source
-from brojobs_es.evidence.notes import COSIGNATURE
+from brojobs_es.evidence.notes import COSIGNATURE, PLAIN
 
 NEEDED = ("cryptography", "cffi", "_cffi_backend", "pycparser")
 
@@ -76,11 +77,12 @@ def test_it_is_one_file_of_plain_python() -> None:
     }
     defined = [each.name for each in tree.body if isinstance(each, ast.FunctionDef | ast.ClassDef)]
     defined += [
-        target.id
+        name.id
         for each in tree.body
         if isinstance(each, ast.Assign)
         for target in each.targets
-        if isinstance(target, ast.Name)
+        for name in ast.walk(target)
+        if isinstance(name, ast.Name)
     ]
 
     roots = {name.partition(".")[0] for name in imported}
@@ -89,13 +91,13 @@ def test_it_is_one_file_of_plain_python() -> None:
 
 
 def test_it_verifies_zip_and_folder_on_its_own(case: bytes, clean_python: Path, tmp_path: Path) -> None:
-    """From inside the unpacked file, without arguments, and on the zip, with a key; and it leaves nothing behind."""
+    """From inside the unpacked file, without its path, and on the zip, with a key; and it leaves nothing behind."""
     with zipfile.ZipFile(io.BytesIO(case)) as archive:
         archive.extractall(tmp_path)
     folder = tmp_path / f"case-{kit.ORDER_ID}"
     (tmp_path / "case.zip").write_bytes(case)
 
-    for arguments in ((), (tmp_path / "case.zip", "--key", public_pem(DEPLOYMENT, tmp_path))):
+    for arguments in (("--unanchored",), (tmp_path / "case.zip", "--key", public_pem(DEPLOYMENT, tmp_path))):
         done = ask(clean_python, folder / "verify.py", *arguments, "--lang", "en", cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, ""), done.stdout
         assert done.stdout.startswith("VERIFIED\n")
@@ -113,6 +115,7 @@ def variants(case: bytes, folder: Path) -> list[tuple[bytes, list[object]]]:
     (folder / "checkpoint").write_text(log.checkpoint(4))
     made: list[tuple[bytes, list[object]]] = [
         (case, []),
+        (case, ["--unanchored"]),
         (case, ["--key", key, "--witness-key", witness]),
         (case, ["--key", stranger]),
         (case, ["--witness-key", key]),
@@ -151,7 +154,7 @@ def test_the_report_for_scripts(case: bytes, tmp_path: Path, capsys: pytest.Capt
     path = tmp_path / "case.zip"
     path.write_bytes(case)
 
-    assert command.main([str(path), "--json"]) == 0
+    assert command.main([str(path), "--json", "--unanchored"]) == 0
     told: dict[str, Any] = json.loads(capsys.readouterr().out)
 
     assert (told["result"], told["findings"], told["order_id"]) == ("verified", [], str(kit.ORDER_ID))
@@ -170,13 +173,31 @@ def test_a_key_that_is_not_there_is_said_calmly(
     assert "No such file" in capsys.readouterr().err
 
 
+def test_a_file_is_not_verified_with_its_own_key_alone(
+    case: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is wrong, so the facts are told, but whoever made the file up would have put a key in: exit code 3."""
+    path = tmp_path / "case.zip"
+    path.write_bytes(case)
+    fingerprint = hashlib.sha256(DEPLOYMENT.verifier(PLAIN).public).hexdigest()
+
+    assert command.main([str(path), "--lang", "en"]) == 3
+    told = capsys.readouterr().out
+    assert told.startswith("POLICY NOT MET: no key was given")
+    assert fingerprint in told.split("\n", 1)[0]
+    assert str(kit.ORDER_ID) in told
+    assert command.main([str(path), "--key", str(public_pem(DEPLOYMENT, tmp_path))]) == 0
+    path.write_bytes(case[:-1])
+    assert command.main([str(path)]) == 2
+
+
 def test_french_comes_first(case: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Unless the reader's environment is English, the answer is French."""
     path = tmp_path / "case.zip"
     path.write_bytes(case)
     before = os.environ.pop("LC_ALL", None), os.environ.pop("LANG", None)
     try:
-        command.main([str(path)])
+        command.main([str(path), "--unanchored"])
     finally:
         os.environ.update({name: value for name, value in zip(("LC_ALL", "LANG"), before, strict=True) if value})
 

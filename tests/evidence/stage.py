@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.x509 import Certificate
 
 from brojobs_es.evidence.notes import COSIGNATURE, PLAIN, Signer
 from brojobs_es.evidence.sealer import Sealer
@@ -32,7 +33,7 @@ WITNESS_KEY = Ed25519PrivateKey.from_private_bytes(bytes(31) + b"\x03")
 Copies = Callable[[str], str]
 """Copies a database and returns the URI of the copy."""
 
-TABLES = "log_0.digests, log_0.nodes, log_0.checkpoints, log_0.cosignatures"
+TABLES = "log_0.digests, log_0.nodes, log_0.checkpoints, log_0.cosignatures, log_0.stamps"
 
 
 def raw(key: Ed25519PrivateKey) -> bytes:
@@ -119,7 +120,9 @@ class Stage:
         forger = self.folder / "forger"
         forger.mkdir(exist_ok=True)
         self.seal(OTHER_KEY, forger)
-        self.attack("TRUNCATE log_0.checkpoints, log_0.cosignatures; INSERT INTO log_0.checkpoints TABLE kept")
+        self.attack(
+            "TRUNCATE log_0.checkpoints, log_0.cosignatures, log_0.stamps; INSERT INTO log_0.checkpoints TABLE kept"
+        )
 
     def rewrite_everything(self) -> None:
         """What an attacker can do who owns the machine: all of it anew, under a key of their own."""
@@ -131,7 +134,12 @@ class Stage:
     # -- the auditor
 
     def verify(
-        self, *, key: Ed25519PrivateKey | None = KEY, witness: bool = False, demands: Demands | None = None
+        self,
+        *,
+        key: Ed25519PrivateKey | None = KEY,
+        witness: bool = False,
+        demands: Demands | None = None,
+        stamp_roots: Sequence[Certificate] | None = None,
     ) -> Report:
         """With the deployment's key, and with the witness's file if asked for."""
         kept, keys = [], []
@@ -140,7 +148,7 @@ class Stage:
             kept = [Kept(note, head, "the witness") for note, head in memory.notes]
             keys = [memory.witness]
         with snapshot(self.url) as moment:
-            return verify(moment, 1, Trust([raw(key)] if key else [], keys), kept, demands)
+            return verify(moment, 1, Trust([raw(key)] if key else [], keys, stamp_roots), kept, demands)
 
     def first_bad(self, **how: Any) -> Finding:
         """The first place that a failed verification names."""

@@ -203,7 +203,7 @@ def test_an_older_database_is_not_signed_again(stage: Stage) -> None:
     """Sealed events that disappear are not sealed anew as if nothing had been; removing the memory is a person's deed."""
     stage.grow(1500)
     stage.seal()
-    stage.attack("TRUNCATE log_0.digests, log_0.nodes, log_0.checkpoints, log_0.cosignatures")
+    stage.attack("TRUNCATE log_0.digests, log_0.nodes, log_0.checkpoints, log_0.cosignatures, log_0.stamps")
     with pytest.raises(SealingRefused, match="does not go on from the 1500 events"):
         stage.seal()
     next(stage.folder.glob("signed-*.txt")).unlink()
@@ -231,13 +231,12 @@ def test_a_changed_tree_is_not_signed(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("role", ["brojobs_writer", "brojobs_projector", "brojobs_auditor", "brojobs_sealer"])
-@pytest.mark.parametrize("table", ["digests", "nodes", "checkpoints", "cosignatures", "events"])
+@pytest.mark.parametrize("table", ["digests", "nodes", "checkpoints", "cosignatures", "stamps", "events"])
 @pytest.mark.parametrize("deed", ["UPDATE log_0.{} SET {} = {}", "DELETE FROM log_0.{}", "TRUNCATE log_0.{} CASCADE"])
 def test_nobody_changes_evidence(database_url: str, role: str, table: str, deed: str) -> None:
     """No role of the service may change or remove a row."""
-    column = {"digests": "chain", "nodes": "hash", "checkpoints": "note", "cosignatures": "line", "events": "state"}[
-        table
-    ]
+    columns = {"digests": "chain", "nodes": "hash", "checkpoints": "note", "cosignatures": "line", "stamps": "response"}
+    column = columns.get(table, "state")
     with (
         psycopg.connect(conninfo(database_url, role)) as connection,
         pytest.raises(psycopg.errors.InsufficientPrivilege),

@@ -210,7 +210,7 @@ def test_a_kept_checkpoint_is_enough_to_see_a_fork(stage: Stage) -> None:
     arguments: Sequence[str] = ("verify", "--key", key_file(stage), "--checkpoint", str(kept), "--json")
     assert brojobs(stage, *arguments).exit_code == 0
     stage.attack("UPDATE log_0.events SET state = state || ' ' WHERE position = 7")
-    stage.attack("TRUNCATE log_0.digests, log_0.nodes, log_0.checkpoints, log_0.cosignatures")
+    stage.attack("TRUNCATE log_0.digests, log_0.nodes, log_0.checkpoints, log_0.cosignatures, log_0.stamps")
     (stage.folder / "elsewhere").mkdir()
     stage.seal(folder=stage.folder / "elsewhere")
     assert brojobs(stage, "verify", "--key", key_file(stage)).exit_code == 0

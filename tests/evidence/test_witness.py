@@ -33,7 +33,7 @@ def test_before_the_first_checkpoint_there_is_nothing_to_see(stage: Stage) -> No
     stage.grow(1)
     stage.seal()
     stage.look()
-    stage.attack("TRUNCATE log_0.checkpoints, log_0.cosignatures")
+    stage.attack("TRUNCATE log_0.checkpoints, log_0.cosignatures, log_0.stamps")
     with pytest.raises(WitnessRefusal, match="no checkpoint any more"):
         stage.look()
 

@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -20,6 +21,8 @@ from brojobs_es.console.logs import log_to_stderr, show_from
 from brojobs_es.evidence.notes import COSIGNATURE, Checkpoint, Note, NoteError, Signer, VerifierKey, public_key
 from brojobs_es.evidence.signing import KEY_FILE, load_key, load_or_make_key, public_pem
 from brojobs_es.evidence.sources import DatabaseLog, HttpLog, SourceError
+from brojobs_es.evidence.stamper import accepted_roots
+from brojobs_es.evidence.stamps import StampError, read_roots
 from brojobs_es.evidence.verify.findings import LIMITS, Verdict
 from brojobs_es.evidence.verify.heads import Trust
 from brojobs_es.evidence.verify.verdict import Demands, Kept, Report
@@ -43,6 +46,7 @@ _CALM: Final = (
     NoteError,
     StateError,
     SourceError,
+    StampError,
     psycopg.Error,
     OSError,
 )
@@ -83,6 +87,9 @@ def verify(
         list[str] | None, typer.Option(help="A witness's public key (name+id+base64), besides BROJOBS_WITNESSES.")
     ] = None,
     checkpoint: Annotated[list[Path] | None, typer.Option(help="A checkpoint that was kept; repeatable.")] = None,
+    tsa_roots: Annotated[
+        Path | None, typer.Option(help="PEM file of accepted time stamping authorities, instead of BROJOBS_TSA_ROOTS.")
+    ] = None,
     require_witnesses: Annotated[int, typer.Option(min=0, help="So many witnesses must have signed.")] = 0,
     max_age: Annotated[
         float | None, typer.Option(min=0, help="Seconds within which an event must be signed for (and witnessed).")
@@ -97,7 +104,8 @@ def verify(
     with _calmly():
         settings = _settings()
         kept, trust = _kept(witness or (), checkpoint or ()), _trust(settings, key or (), witness_key or ())
-        trust = Trust(trust.keys, (*trust.witnesses, *kept[1]))
+        roots = read_roots(tsa_roots) if tsa_roots is not None else accepted_roots(settings)
+        trust = Trust(trust.keys, (*trust.witnesses, *kept[1]), roots)
         demands = Demands(require_witnesses, max_age)
         began = time.monotonic()
         with bootstrap.database(settings) as url, snapshot(url) as moment:
@@ -108,7 +116,7 @@ def verify(
         json.dump(report.document(language), sys.stdout, ensure_ascii=False, indent=2)
         sys.stdout.write("\n")
     else:
-        _tell(report, language, seconds)
+        _tell(report, language, seconds, stamps_checked=roots is not None)
     raise typer.Exit(report.verdict)
 
 
@@ -144,7 +152,7 @@ def _verified(moment: Snapshot, logs: int, trust: Trust, kept: Sequence[Kept], d
         )
 
 
-def _tell(report: Report, language: str, seconds: float) -> None:
+def _tell(report: Report, language: str, seconds: float, *, stamps_checked: bool) -> None:
     french = language == "fr"
     for scan in report.scans:
         words = (
@@ -155,6 +163,8 @@ def _tell(report: Report, language: str, seconds: float) -> None:
             f"{scan.witnessed} seen by a witness"
         )
         _out.print(words, soft_wrap=True)
+        if scan.stamped_at is not None:
+            _out.print(_stamp_words(scan.stamped, scan.stamped_at, french, stamps_checked), soft_wrap=True)
     for finding in report.findings:
         _out.print(f"  {finding.sentence(language)}", soft_wrap=True, markup=False)
     events = sum(scan.events for scan in report.scans)
@@ -163,6 +173,15 @@ def _tell(report: Report, language: str, seconds: float) -> None:
     _out.print("Ce que cela ne prouve pas :" if french else "What this does not prove:")
     for line in LIMITS[language]:
         _out.print(f"  {'—' if french else '-'} {line}", soft_wrap=True)
+
+
+def _stamp_words(size: int, at: datetime, french: bool, checked: bool) -> str:
+    time = f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    if french:
+        judged = "signature vérifiée" if checked else "signature non vérifiée : donnez --tsa-roots"
+        return f"  {size} événements existaient le {time} d’après une autorité d’horodatage ({judged})"
+    judged = "signature verified" if checked else "signature not verified: give --tsa-roots"
+    return f"  {size} events existed at {time} according to a time stamping authority ({judged})"
 
 
 # -- witness

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from struct import Struct, error
 from typing import Final
 from uuid import UUID
@@ -34,12 +35,14 @@ class UnreadableRow(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StoredHead:
-    """A checkpoint as it lies in the database, with the lines of its witnesses."""
+    """A checkpoint as it lies in the database, with the lines of its witnesses and its time stamp."""
 
     size: int
     root: bytes
     note: str
     lines: list[str]
+    stamp: bytes | None
+    stamped_at: datetime | None
 
 
 class Snapshot:
@@ -76,9 +79,10 @@ class Snapshot:
         """A log's checkpoints by size."""
         query = f"""
             SELECT c.size, c.root, c.note, coalesce(array_agg(s.line ORDER BY s.witness)
-                                                    FILTER (WHERE s.line IS NOT NULL), '{{}}')
+                                                    FILTER (WHERE s.line IS NOT NULL), '{{}}'), t.response, t.stamped_at
             FROM {schema(log)}.checkpoints c LEFT JOIN {schema(log)}.cosignatures s USING (size)
-            GROUP BY c.size, c.root, c.note ORDER BY c.size
+                LEFT JOIN {schema(log)}.stamps t USING (size)
+            GROUP BY c.size, c.root, c.note, t.response, t.stamped_at ORDER BY c.size
         """
         with self._asking.cursor(name="heads") as cursor:
             cursor.execute(query)

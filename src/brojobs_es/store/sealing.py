@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from struct import Struct
 from typing import Any, Final
 from uuid import UUID
@@ -57,6 +58,15 @@ class Leaf:
     index: int
     digest: bytes
     chain: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStamp:
+    """A checkpoint with what a time stamping authority answered for it."""
+
+    size: int
+    note: str
+    response: bytes
 
 
 def packed(position: int, order: bytes, leaf_index: int, digest: bytes, chain: bytes) -> bytes:
@@ -152,6 +162,35 @@ class SealStore:
             ON CONFLICT DO NOTHING RETURNING 1
         """
         return bool(await self._rows(query, (size, witness, line)))
+
+    async def to_stamp(self, log: int, every_seconds: float) -> SignedHead | None:
+        """The newest checkpoint, if it has no stamp and the log's last stamp is old enough."""
+        name = schema(log)
+        query = f"""
+            SELECT {_HEAD_COLUMNS} FROM {name}.checkpoints c
+            WHERE size = (SELECT max(size) FROM {name}.checkpoints) AND NOT EXISTS (
+                SELECT FROM {name}.stamps s
+                WHERE s.size >= c.size OR s.received_at > clock_timestamp() - make_interval(secs => %s))
+        """
+        return _head(await self._rows(query, (every_seconds,)))
+
+    async def add_stamp(self, log: int, size: int, response: bytes, stamped_at: datetime) -> None:
+        """Keep an authority's answer for a checkpoint, unless there is one."""
+        query = f"""
+            INSERT INTO {schema(log)}.stamps (size, response, stamped_at) VALUES (%s, %s, %s)
+            ON CONFLICT DO NOTHING RETURNING 1
+        """
+        await self._rows(query, (size, response, stamped_at))
+
+    async def stamp_over(self, log: int, leaf_index: int) -> StoredStamp | None:
+        """The newest stamped checkpoint over a leaf."""
+        name = schema(log)
+        query = f"""
+            SELECT size, note, response FROM {name}.stamps JOIN {name}.checkpoints USING (size)
+            WHERE size > %s ORDER BY size DESC LIMIT 1
+        """
+        rows = await self._rows(query, (leaf_index,))
+        return StoredStamp(*rows[0]) if rows else None
 
     async def leaf_at(self, log: int, position: int) -> Leaf | None:
         """The sealed event at a position."""

@@ -18,6 +18,7 @@ from brojobs_es.evidence.case.packing import CaseWriter
 from brojobs_es.evidence.case.proving import Evidence, NotProven, Sealed, event_lines, heads_of, proofs
 from brojobs_es.evidence.case.readme import README
 from brojobs_es.evidence.case.single_file import verifier_source
+from brojobs_es.evidence.case.stamp_parts import stamp_parts
 from brojobs_es.evidence.case.timeline_page import page
 from brojobs_es.language import LANGUAGES
 from brojobs_es.mapper import canonical
@@ -120,6 +121,8 @@ def _parts(export: Export, sealed: Sealed, rows: Sequence[FileRow], there: set[s
         "words.ndjson": b"".join(_json(_shown(opening)) for opening in export.words),
     }
     parts |= {f"summary.{lang}.txt": "".join(f"{line}\n" for line in summaries[lang]).encode() for lang in LANGUAGES}
+    if sealed.stamp is not None:
+        parts |= stamp_parts(sealed.stamp, sealed.index)
     if export.custody is not None:
         parts["custody.ndjson"] = b"".join(map(_json, export.custody))
     return parts

@@ -14,6 +14,7 @@ from brojobs_es.digests import START_OF_CHAIN, chained, preimage
 from brojobs_es.evidence.case.kernel.checking import FORMAT
 from brojobs_es.evidence.case.kernel.notes import read_checkpoint
 from brojobs_es.evidence.case.kernel.tree import includes, leaf_hash
+from brojobs_es.evidence.case.stamp_parts import Stamp
 from brojobs_es.evidence.notes import PLAIN, Signer
 from brojobs_es.mapper import canonical
 
@@ -22,7 +23,8 @@ from brojobs_es.mapper import canonical
 class Sealed:
     """An event's place in the signed log: its leaf (from 0), the hashes to the root, the whole note of the checkpoint.
 
-    `signer` is the key of that checkpoint, `witnesses` are the public keys (a line each) of witnesses that are known.
+    `signer` is the key of that checkpoint, `witnesses` are the public keys (a line each) of witnesses that are known,
+    `stamp` is the newest time stamp over the event, if there is any.
     """
 
     index: int
@@ -30,6 +32,7 @@ class Sealed:
     checkpoint: str
     signer: Signer
     witnesses: tuple[str, ...] = ()
+    stamp: Stamp | None = None
 
     def sign(self, text: str) -> bytes:
         """The text as a signed note."""

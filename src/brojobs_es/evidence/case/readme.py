@@ -16,6 +16,7 @@ DOSSIER DE COMMANDE (English below)
   words.ndjson          ce que chacun a écrit : ouvre les textes scellés des événements
   proofs.json           la chaîne de la commande et la place de son dernier événement dans le journal
   checkpoint.txt        la tête signée du journal, avec les signatures des témoins
+  stamp/                l'horodatage d'une autorité extérieure, et ce qu'elle a horodaté (s'il est présent)
   keys.txt              les clés publiques ; comparez-les à celles que publie le service
 
 Le dossier contient les notes privées des médiateurs, marquées comme telles : ne le remettez pas aux parties sans y penser.
@@ -40,6 +41,7 @@ CASE FILE
   words.ndjson          what people wrote: opens the sealed words of the events
   proofs.json           the order's chain, and the place of its last event in the log
   checkpoint.txt        the signed head of the log, with the signatures of witnesses
+  stamp/                the time stamp of an authority outside, and what it stamped (where present)
   keys.txt              the public keys; compare them with those that the service publishes
 
 The file holds the mediators' private notes, marked as such: think before you hand it to a party.

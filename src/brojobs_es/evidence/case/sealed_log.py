@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from brojobs_es.evidence.case.proving import NotProven, Sealed
+from brojobs_es.evidence.case.stamp_parts import Stamp
 from brojobs_es.evidence.merkle import inclusion_ranges
 from brojobs_es.evidence.sealer import Sealer
 from brojobs_es.evidence.tree import range_roots
@@ -26,9 +27,17 @@ class SealedLog:
             raise NotProven(f"log {log} has no sealed event at position {position}")
         leaf, head = found
         store, signer = self._sealer.store, await self._sealer.signer(log)
-        hashes = await range_roots(inclusion_ranges(leaf.index, head.size), stored_tree(store, log))
+        hashes = await self._path(log, leaf, head.size)
         note = head.note + "".join(await store.cosignatures(log, head.size))
-        return Sealed(leaf.index, tuple(hashes), note, signer, tuple(map(str, self._sealer.witnesses)))
+        witnesses = tuple(map(str, self._sealer.witnesses))
+        return Sealed(leaf.index, hashes, note, signer, witnesses, await self._stamp(log, leaf))
+
+    async def _stamp(self, log: int, leaf: Leaf) -> Stamp | None:
+        found = await self._sealer.store.stamp_over(log, leaf.index)
+        return Stamp(found.note, await self._path(log, leaf, found.size), found.response) if found is not None else None
+
+    async def _path(self, log: int, leaf: Leaf, size: int) -> tuple[bytes, ...]:
+        return tuple(await range_roots(inclusion_ranges(leaf.index, size), stored_tree(self._sealer.store, log)))
 
     async def _covering(self, log: int, position: int) -> tuple[Leaf, SignedHead] | None:
         store = self._sealer.store

@@ -7,7 +7,18 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-MODULES: Final = ("problems", "notes", "tree", "container", "manifests", "events", "words", "checking", "command")
+MODULES: Final = (
+    "problems",
+    "notes",
+    "tree",
+    "container",
+    "manifests",
+    "events",
+    "words",
+    "stamps",
+    "checking",
+    "command",
+)
 """Each imports only those before it."""
 
 _PACKAGE: Final = "brojobs_es.evidence.case.kernel"

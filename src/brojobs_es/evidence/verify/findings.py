@@ -149,6 +149,10 @@ _SENTENCES: Final = {
         "fr": "journal {log}, point de contrôle de {size} événements : la signature d’un témoin est fausse ({why})",
         "en": "log {log}, checkpoint of {size} events: the signature of a witness is wrong ({why})",
     },
+    "bad_stamp": {
+        "fr": "journal {log}, point de contrôle de {size} événements : son horodatage ne vaut rien ({why})",
+        "en": "log {log}, checkpoint of {size} events: its time stamp is worth nothing ({why})",
+    },
     "other_origin": {
         "fr": "journal {log}, point de contrôle de {size} événements : il vient de {origin} et non de {expected}",
         "en": "log {log}, checkpoint of {size} events: it is from {origin}, not from {expected}",

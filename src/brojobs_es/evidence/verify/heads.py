@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from cryptography.x509 import Certificate
 
 from brojobs_es.evidence.notes import PLAIN, BadSignature, Checkpoint, Note, NoteError, VerifierKey
+from brojobs_es.evidence.stamps import StampError, stamped_at
 from brojobs_es.evidence.verify.findings import Finding
 from brojobs_es.store.scanning import StoredHead
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What a verification starts from: public keys of the deployment, and of witnesses."""
+    """What a verification starts from: public keys of the deployment, and of witnesses, and accepted time stamping roots.
+
+    Without `stamp_roots`, whoever signed a time stamp is not checked.
+    """
 
     keys: Sequence[bytes] = ()
     witnesses: Sequence[VerifierKey] = ()
+    stamp_roots: Sequence[Certificate] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
     """A root that the first `size` events must have, and who says so.
 
-    `signed` and `cosigners` say whose signatures under it are good; `problems` what is wrong with the note itself.
+    `signed` and `cosigners` say whose signatures under it are good, `stamped_at` when an authority saw it; `problems` what
+    is wrong with the note itself.
     """
 
     size: int
@@ -31,6 +40,7 @@ class Expected:
     signed: bool = False
     cosigners: frozenset[str] = frozenset()
     problems: tuple[Finding, ...] = field(default=())
+    stamped_at: datetime | None = None
 
 
 class Heads:
@@ -54,7 +64,19 @@ class Heads:
                 problem = Finding("bad_checkpoint", self._log, facts={"size": head.size, "why": str(error)})
                 yield Expected(head.size, head.root, "?", problems=(problem,))
                 continue
-            yield self.judged(note, checkpoint)
+            judged = self.judged(note, checkpoint)
+            yield judged if head.stamp is None else self._stamped(judged, head, head.stamp)
+
+    def _stamped(self, judged: Expected, head: StoredHead, response: bytes) -> Expected:
+        """With what its time stamp is worth."""
+        try:
+            at = stamped_at(response, head.note, roots=self._trust.stamp_roots)
+            if at != head.stamped_at:
+                raise StampError("the stamp says another time than its row")
+        except StampError as error:
+            problem = Finding("bad_stamp", self._log, facts={"size": head.size, "why": str(error)})
+            return replace(judged, problems=(*judged.problems, problem))
+        return replace(judged, stamped_at=at)
 
     def judged(self, note: Note, checkpoint: Checkpoint) -> Expected:
         """A checkpoint with what its signatures are worth."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from heapq import merge
 from itertools import chain as joined
@@ -45,6 +46,8 @@ class Scan:
     sealed: int = 0
     signed: int = 0
     witnessed: int = 0
+    stamped: int = 0
+    stamped_at: datetime | None = None
     root: bytes = b""
     findings: list[Finding] = field(default_factory=list)
     cosigners: set[str] = field(default_factory=set)
@@ -214,6 +217,8 @@ class LogScan:
         if head.cosigners:
             result.witnessed, result.first_unwitnessed = head.size, None
             result.cosigners |= head.cosigners
+        if head.stamped_at is not None:
+            result.stamped, result.stamped_at = head.size, head.stamped_at
 
     def _judge(self, head: Expected) -> None:
         """Keep what is wrong with a head's signatures: of each kind the first, as the others follow from it."""

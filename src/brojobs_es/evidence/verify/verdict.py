@@ -56,6 +56,8 @@ class Report:
                     "signed": scan.signed,
                     "witnessed": scan.witnessed,
                     "witnesses": sorted(scan.cosigners),
+                    "stamped": scan.stamped,
+                    "stamped_at": scan.stamped_at.isoformat() if scan.stamped_at is not None else None,
                     "root": scan.root.hex(),
                 }
                 for scan in self.scans

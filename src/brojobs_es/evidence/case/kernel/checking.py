@@ -19,11 +19,14 @@ from brojobs_es.evidence.case.kernel.notes import (
     unbase64,
 )
 from brojobs_es.evidence.case.kernel.problems import VERIFIED, Failed, Malformed, PolicyNotMet, Problem
+from brojobs_es.evidence.case.kernel.stamps import read_stamped
 from brojobs_es.evidence.case.kernel.tree import extends, includes, leaf_hash
 from brojobs_es.evidence.case.kernel.words import check_words
 
 CHECKPOINT, PROOFS, KEYS, FILES = "data/checkpoint.txt", "data/proofs.json", "data/keys.txt", "data/files.json"
 FORMAT = "brojobs case 1"
+CheckStamp = Callable[[bytes, bytes], None]
+"""From an authority's answer and the note that it is of; raises Failed unless an accepted authority signed it."""
 _FILE_FOLDER = "data/files/"
 
 T = TypeVar("T")
@@ -34,9 +37,12 @@ class Trust:
     """What the reader brings along: the deployment's key, a checkpoint seen elsewhere, witnesses that must have signed.
 
     `consistency` are the bytes of a proof `{from, to, hashes}` between the two checkpoints, where their sizes differ.
+    With `needs_key` the key in the file will not do; with `check_stamp` there must be a time stamp that passes it.
     """
 
     key: VerifyKey | None = None
+    needs_key: bool = False
+    check_stamp: CheckStamp | None = None
     checkpoint: bytes | None = None
     consistency: bytes | None = None
     witnesses: tuple[VerifyKey, ...] = ()
@@ -63,7 +69,10 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        return self.findings[0].exit_code if self.findings else VERIFIED
+        """That of the first finding; what is wrong comes before what is only not enough."""
+        wrong = (finding for finding in self.findings if not isinstance(finding, PolicyNotMet))
+        first = next(wrong, self.findings[0] if self.findings else None)
+        return first.exit_code if first is not None else VERIFIED
 
     def attempt(self, step: Callable[..., T], *args: Any) -> T | None:
         """Do one stage; what is wrong becomes a finding."""
@@ -96,8 +105,12 @@ def verify(path: str, trust: Trust) -> Report:
         report.attempt(_check_signature, checkpoint, key)
     if proofs and key:
         report.attempt(check_seal, bag, proofs.order_id, key)
+    if proofs and chain and checkpoint and key:
+        report.attempt(_check_stamp, bag, proofs, chain, checkpoint, key, trust, report.facts)
     if checkpoint:
         report.attempt(_check_policy, checkpoint, trust)
+    if key:
+        report.attempt(_check_anchor, key, trust)
     if key and chain and checkpoint:
         report.attempt(_note_facts, report.facts, key, keys or [], trust, chain, checkpoint)
     return report
@@ -212,6 +225,41 @@ def _check_files(bag: Bag, chain: Chain, facts: dict[str, Any]) -> None:
         if member.sha256 != file_id or member.size != listed[file_id][0]:
             raise Failed(f"{_FILE_FOLDER}{file_id} a un autre contenu", f"{_FILE_FOLDER}{file_id} has another content")
     facts["files"], facts["files_absent"] = len(included), sorted(set(listed) - included)
+
+
+def _check_stamp(
+    bag: Bag, proofs: Proofs, chain: Chain, checkpoint: Checkpoint, key: VerifyKey, trust: Trust, facts: dict[str, Any]
+) -> None:
+    """The stamped checkpoint is of this log and holds the order's last event."""
+    facts["stamp"] = None
+    stamped = read_stamped(bag)
+    if stamped is None:
+        if trust.check_stamp is not None:
+            raise PolicyNotMet("le dossier n’a pas d’horodatage", "the case file has no time stamp")
+        return
+    theirs = stamped.checkpoint
+    _check_signature(theirs, key)
+    same = theirs.origin == checkpoint.origin and stamped.index == proofs.index
+    if not same or not includes(theirs.root, theirs.size, stamped.index, leaf_hash(chain.head), stamped.hashes):
+        raise Failed(
+            "l’état horodaté du journal ne contient pas le dernier événement",
+            "the stamped state of the log does not hold the last event",
+        )
+    if trust.check_stamp is not None:
+        trust.check_stamp(stamped.response, stamped.note)
+    checked = trust.check_stamp is not None
+    facts["stamp"] = {"size": theirs.size, "claimed_at": stamped.claimed_at, "signature_checked": checked}
+
+
+def _check_anchor(key: VerifyKey, trust: Trust) -> None:
+    if trust.key is None and trust.needs_key:
+        raise PolicyNotMet(
+            f"aucune clé n’a été donnée, et celle du dossier ne prouve pas d’où il vient : comparez son empreinte "
+            f"SHA-256 {key.fingerprint()} à celle que publie le service et donnez --key, ou acceptez-la par --unanchored",
+            f"no key was given, and the one in the file does not prove where it comes from: compare its fingerprint "
+            f"SHA-256 {key.fingerprint()} with the one that the service publishes and give --key, or accept it with "
+            "--unanchored",
+        )
 
 
 def _check_policy(checkpoint: Checkpoint, trust: Trust) -> None:

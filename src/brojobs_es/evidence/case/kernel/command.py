@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from brojobs_es.evidence.case.kernel.checking import Report, Trust, verify
+from brojobs_es.evidence.case.kernel.checking import CheckStamp, Report, Trust, verify
 from brojobs_es.evidence.case.kernel.notes import read_key
-from brojobs_es.evidence.case.kernel.problems import Problem
+from brojobs_es.evidence.case.kernel.problems import PolicyNotMet, Problem
 
 RESULTS = {0: "verified", 1: "failed", 2: "malformed", 3: "policy_not_met"}
 NOT_PROVEN = (
@@ -36,14 +36,16 @@ _NOT_ANCHORED = (
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Verify the case file that the command line names; the exit code."""
+def main(arguments: Sequence[str] | None = None, check_stamp: CheckStamp | None = None) -> int:
+    """Verify the case file that the command line names; the exit code.
+
+    `check_stamp` is for a caller who can judge the signature of a time stamp; this program alone cannot.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that cannot show é must not stop a verification
     asked = _parser().parse_args(arguments)
     try:
-        trust = trust_of(asked.key, asked.checkpoint, asked.consistency, asked.witness_key)
-        report = verify(asked.file, trust)
+        report = verify(asked.file, trust_of(asked, check_stamp))
     except OSError as error:
         sys.stderr.write(f"{error.filename}: {error.strerror}\n")
         return 2
@@ -63,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     unpacked = {"nargs": "?", "default": str(here)} if (here / "manifest.sig").exists() else {}
     parser.add_argument("file", help="case.zip, or the folder that it was unpacked to", **unpacked)  # type: ignore[arg-type]
     parser.add_argument("--key", help="the deployment's public key, from elsewhere (PEM or name+id+base64)")
+    parser.add_argument("--unanchored", action="store_true", help="be content with the key that came with the file")
     parser.add_argument("--checkpoint", help="a checkpoint of the log, from elsewhere")
     parser.add_argument("--consistency", help="the consistency proof between that checkpoint and the file's")
     parser.add_argument("--witness-key", action="append", default=[], help="a witness that must have signed")
@@ -71,13 +74,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def trust_of(key: Any, checkpoint: Any, consistency: Any, witnesses: Sequence[Any]) -> Trust:
-    """What the reader brings along, from paths of files (or None). Raises OSError, or Malformed for what is no key."""
+def trust_of(asked: argparse.Namespace, check_stamp: CheckStamp | None = None) -> Trust:
+    """What the reader brings along, out of named files. Raises OSError, or Malformed for what is no key."""
     return Trust(
-        key=read_key(Path(key).read_bytes()) if key else None,
-        checkpoint=Path(checkpoint).read_bytes() if checkpoint else None,
-        consistency=Path(consistency).read_bytes() if consistency else None,
-        witnesses=tuple(read_key(Path(witness).read_bytes()) for witness in witnesses),
+        key=read_key(Path(asked.key).read_bytes()) if asked.key else None,
+        needs_key=not asked.unanchored,
+        check_stamp=check_stamp,
+        checkpoint=Path(asked.checkpoint).read_bytes() if asked.checkpoint else None,
+        consistency=Path(asked.consistency).read_bytes() if asked.consistency else None,
+        witnesses=tuple(read_key(Path(witness).read_bytes()) for witness in asked.witness_key),
     )
 
 
@@ -96,11 +101,12 @@ def as_text(report: Report, lang: str) -> str:
     """The report for people, in `fr` or `en`."""
     french = lang == "fr"
     facts = report.facts
-    if report.findings:
-        return "".join(
-            f"{finding.word_fr if french else finding.word_en}: {finding.fr if french else finding.en}\n"
-            for finding in report.findings
-        )
+    lines = [
+        f"{finding.word_fr if french else finding.word_en}: {finding.fr if french else finding.en}"
+        for finding in report.findings
+    ]
+    if any(not isinstance(finding, PolicyNotMet) for finding in report.findings) or "order_id" not in facts:
+        return "\n".join(lines) + "\n"
     rows = [
         ("Commande" if french else "Order", facts["order_id"]),
         ("Événements" if french else "Events", f"{facts['events']} → {facts['position']} (log {facts['log']})"),
@@ -109,10 +115,12 @@ def as_text(report: Report, lang: str) -> str:
         ("Journal" if french else "Log", f"{facts['origin']}, {facts['size']} → {facts['root']}"),
         ("Clé" if french else "Key", f"SHA-256 {facts['key_sha256']}"),
         ("Témoins" if french else "Witnesses", ", ".join(facts["cosigned_by"]) or "—"),
+        ("Horodatage" if french else "Time stamp", _stamp(facts["stamp"], french)),
     ]
     width = max(len(name) for name, _ in rows) + 2
-    lines = ["VÉRIFIÉ" if french else "VERIFIED", *(f"  {name:<{width}}{value}" for name, value in rows)]
-    if not facts["anchored"]:
+    lines = lines or ["VÉRIFIÉ" if french else "VERIFIED"]
+    lines += [f"  {name:<{width}}{value}" for name, value in rows]
+    if not facts["anchored"] and not report.findings:
         lines.append("! " + _NOT_ANCHORED[0 if french else 1])
     lines.append("Ce que cela ne prouve pas :" if french else "What this does not prove:")
     lines += [f"  - {said[0 if french else 1]}" for said in NOT_PROVEN]
@@ -122,3 +130,15 @@ def as_text(report: Report, lang: str) -> str:
 def _count(there: int, absent: int, french: bool) -> str:
     gone = f" (+ {absent} {'absents, effacés' if french else 'not there, erased'})" if absent else ""
     return f"{there}{gone}"
+
+
+def _stamp(stamp: Any, french: bool) -> str:
+    if stamp is None:
+        return "—"
+    if french:
+        judged = (
+            "signature vérifiée" if stamp["signature_checked"] else "la signature de l’autorité n’est pas vérifiée ici"
+        )
+        return f"{stamp['claimed_at']} ({judged})"
+    judged = "signature verified" if stamp["signature_checked"] else "the authority’s signature is not verified here"
+    return f"{stamp['claimed_at']} ({judged})"
