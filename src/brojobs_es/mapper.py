@@ -27,6 +27,8 @@ from brojobs_es.vault.keys import KeysWanted, PersonKey, Ring
 from brojobs_es.vault.words import MARK, SEALED, Opening, opened_words, opening_of, person_of, place_of, sealed_words
 
 _IN_COLUMNS: Final = {"originator_id", "originator_version"}
+_VERSIONED: Final = b'"class_version":'
+"""Cannot stand inside a text, where quotation marks are escaped."""
 _STAMP: Final = ("cause", "class_version", "effective_at", "recorded_at")
 _NESTED: Final = (dict, list)
 _WORDS: Final = {field.name for field in fields(Words)}
@@ -165,11 +167,13 @@ def _why(error: Exception) -> str:
 
 
 def _upcast(event_class: type[Event], state: bytes) -> bytes:
-    """The state as the newest version of the class would have stored it."""
-    if event_class.class_version == 1:
+    """The state as the newest version of the class would have stored it; ValueError for one that is newer still."""
+    if event_class.class_version == 1 and _VERSIONED not in state:
         return state
     fields = json.loads(state)
     version = fields.pop("class_version", 1)
+    if version > event_class.class_version:
+        raise ValueError(f"stored as version {version} by a newer program; this one knows {event_class.class_version}")
     while version < event_class.class_version:
         step: Callable[[dict[str, Any]], None] = getattr(event_class, f"upcast_v{version}_v{version + 1}")
         step(fields)
