@@ -183,5 +183,6 @@ def test_an_event_that_cannot_be_read_hides_nothing(world: World, running: Servi
     broken = [event for event in walk(world) if event["type"] == "Unheard"]
     assert len(broken) == 4
     assert all(len(event["digest"]) == 64 and event["actor"]["id"] is None for event in broken)
+    assert all((event["effective_at"], event["recorded_at"]) == (None, None) for event in broken)
     funded = walk(world, type="EscrowFunded", to=wire(world.now() + timedelta(seconds=1)))
     assert str(order.id) in {event["order_id"] for event in funded}

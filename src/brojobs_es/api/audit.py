@@ -207,7 +207,10 @@ def _item(row: RecordedEvent, ring: Ring) -> Json:
 
 
 def _unreadable(row: RecordedEvent) -> Json:
-    """An event that this version cannot read: auditors see that it is there and what it holds, and all that follow."""
+    """An event that this version cannot read: auditors see that it is there and what it holds, and all that follow.
+
+    Its instants are unknown: the digest does not cover the database's own note of when it was stored.
+    """
     digest = event_digest(
         log=row.log,
         position=row.position,
@@ -229,8 +232,8 @@ def _unreadable(row: RecordedEvent) -> Json:
         "data": {"unreadable": row.state.decode("utf-8", "replace")},
         "actor": {"role": None, "id": None},
         **nothing,
-        "effective_at": render.instant(row.recorded_at),
-        "recorded_at": render.instant(row.recorded_at),
+        "effective_at": None,
+        "recorded_at": None,
         "digest": digest.hex(),
     }
 

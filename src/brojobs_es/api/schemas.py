@@ -137,8 +137,8 @@ class Event(Shape):
     command: str | None
     command_id: UUID | None
     correlation_id: UUID | None
-    effective_at: datetime
-    recorded_at: datetime
+    effective_at: datetime | None
+    recorded_at: datetime | None
     digest: str | None
 
 
