@@ -11,53 +11,44 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
-from functools import cache, partial
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from eventsourcing.persistence import JSONTranscoder, Mapper, MapperDeserialisationError, StoredEvent
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic_core import to_json
+from pydantic import ValidationError
 
 import brojobs_es.aggregates.dispute
 import brojobs_es.aggregates.order  # noqa: F401  (reading an event needs every event class to be known)
-from brojobs_es.aggregates.base import ERASED, EVENTS, Event, Words
+from brojobs_es.aggregates.base import ERASED, EVENTS, Event
+from brojobs_es.event_json import canonical, form_of
 from brojobs_es.vault.keys import KeysWanted, PersonKey, Ring
 from brojobs_es.vault.words import MARK, SEALED, Opening, opened_words, opening_of, person_of, place_of, sealed_words
 
-_IN_COLUMNS: Final = {"originator_id", "originator_version"}
+__all__ = ["EventMapper", "UnknownTopic", "canonical", "data_of", "openings", "state_of"]
+
 _VERSIONED: Final = b'"class_version":'
 """Cannot stand inside a text, where quotation marks are escaped."""
+
 _STAMP: Final = ("cause", "class_version", "effective_at", "recorded_at")
-_NESTED: Final = (dict, list)
-_WORDS: Final = {field.name for field in fields(Words)}
+
+_WORDS_MARK: Final = b'{"of":"'
+"""Stands wherever a state has words in the clear; inside a JSON string its quotes would be escaped."""
+
+_WORDS: Final = re.compile(rb'\{"of":("(?:[^"\\]++|\\.)*+"),"text":("(?:[^"\\]++|\\.)*+")\}')
+"""Words in the clear in canonical JSON: the person and the text, each as a JSON string."""
+
+_VALUE_IN_ERROR: Final = re.compile(r"^Invalid enum value .*(?= - at `[^`]*`$)", re.DOTALL)
 
 
 class UnknownTopic(MapperDeserialisationError):
     """A stored name that is not an event of this service; it is never imported."""
 
 
-@cache
-def _adapter(topic: str) -> TypeAdapter[Event]:
-    event_class = EVENTS[topic]
-    event_class.__pydantic_config__ = ConfigDict(strict=True)  # type: ignore[attr-defined]
-    return TypeAdapter(event_class)
-
-
-def canonical(value: Mapping[str, Any]) -> bytes:
-    """JSON in the canonical form of RFC 8785, for values without floats and with ASCII keys."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-
-
 def state_of(event: Event) -> dict[str, Any]:
-    """The event as JSON values; a field of a wrong type raises PydanticSerializationError."""
-    state: dict[str, Any] = _adapter(event.TOPIC).dump_python(
-        event, mode="json", exclude=_IN_COLUMNS, by_alias=True, warnings="error"
-    )
-    if event.class_version > 1:
-        state["class_version"] = event.class_version
-    return state
+    """The event as JSON values, words in the clear."""
+    return form_of(event.TOPIC).values(event)
 
 
 def data_of(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,8 +83,11 @@ class EventMapper(Mapper[UUID]):
         return self.read(stored_event.topic, stored_event.state, stream_id, stored_event.originator_version, self._ring)
 
     def write(self, event: Event, ring: Ring) -> bytes:
-        """The stored state, words sealed; raises KeysWanted."""
-        return canonical(_sealed(state_of(event), place_of(event.originator_id, event.originator_version), ring))
+        """The stored state, words sealed; raises KeysWanted, or ValueError for an event whose own class cannot read it."""
+        state = form_of(event.TOPIC).write(event)
+        if _WORDS_MARK not in state:
+            return state
+        return _WORDS.sub(partial(_sealed, place_of(event.originator_id, event.originator_version), ring), state)
 
     def read(self, topic: str, state: bytes, stream_id: UUID, version: int, ring: Ring | None = None) -> Event:
         """The event of one stored row; raises as `to_domain_event`.
@@ -106,25 +100,20 @@ class EventMapper(Mapper[UUID]):
             raise UnknownTopic(f"{topic!r} (stream {stream_id}, version {version}) is not an event of this service")
         try:
             opened = _opened(state, place_of(stream_id, version), ring) if MARK in state else state
-            event = _adapter(topic).validate_json(_upcast(event_class, opened))
-        except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
+            return form_of(topic).read(_upcast(event_class, opened), stream_id, version)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise MapperDeserialisationError(
                 f"{topic} (stream {stream_id}, version {version}): {_why(error)}"
             ) from None
-        event.__dict__.update(originator_id=stream_id, originator_version=version)
-        return event
 
 
-def _sealed(value: Any, place: bytes, ring: Ring) -> Any:
-    """The same JSON object or array with all words in it sealed."""
-    if isinstance(value, list):
-        return [_sealed(item, place, ring) if type(item) in _NESTED else item for item in value]
-    if value.keys() != _WORDS:
-        return {name: _sealed(item, place, ring) if type(item) in _NESTED else item for name, item in value.items()}
-    keys = ring.get(value["of"])
+def _sealed(place: bytes, ring: Ring, found: re.Match[bytes]) -> bytes:
+    of, text = found.groups()
+    person = person_of(of)
+    keys = ring.get(person)
     if keys is None or keys.current is None:
-        raise KeysWanted({value["of"]})
-    return sealed_words(value["text"], keys.current, place)
+        raise KeysWanted({person})
+    return sealed_words(of, msgspec.json.decode(text), keys.current, place)
 
 
 def _opened(state: bytes, place: bytes, ring: Ring | None) -> bytes:
@@ -138,7 +127,7 @@ def _plain(place: bytes, ring: Ring | None, found: re.Match[bytes]) -> bytes:
         return b'{"of":%b,"text":""}' % of
     key = _key(ring, person_of(of), int(generation))
     text = opened_words(sealed, key, place) if key is not None else ERASED
-    return b'{"of":%b,"text":%b}' % (of, to_json(text))
+    return b'{"of":%b,"text":%b}' % (of, msgspec.json.encode(text))
 
 
 def _key(ring: Ring, person: str, generation: int) -> PersonKey | None:
@@ -160,6 +149,8 @@ def openings(state: bytes, stream_id: UUID, version: int, ring: Ring) -> Iterato
 
 def _why(error: Exception) -> str:
     """What is wrong, without the value: it may be somebody's words, and errors go into logs."""
+    if isinstance(error, msgspec.ValidationError):
+        return _VALUE_IN_ERROR.sub("Invalid enum value", str(error))
     if not isinstance(error, ValidationError):
         return f"{type(error).__name__}: {error}"
     found = error.errors(include_url=False, include_context=False, include_input=False)

@@ -60,17 +60,14 @@ def place_of(stream_id: UUID, version: int) -> bytes:
     return stream_id.bytes + version.to_bytes(8)
 
 
-def sealed_words(text: str, key: PersonKey, place: bytes) -> dict[str, object]:
-    """Words as the event at this place stores them."""
+def sealed_words(of: bytes, text: str, key: PersonKey, place: bytes) -> bytes:
+    """Words as the event at this place stores them, as `SEALED` finds them; `of` is the person as a JSON string."""
     random = os.urandom(NONCE_BYTES + SALT_BYTES)
     nonce, secret = random[:NONCE_BYTES], random[NONCE_BYTES:] + text.encode()
     sealed = nonce + key.words.encrypt(nonce, secret, place)
-    return {
-        "commitment": _base64(sha256(COMMITMENT_CONTEXT + secret).digest()),
-        "key": key.generation,
-        "of": key.person,
-        "sealed": _base64(sealed),
-    }
+    commitment = sha256(COMMITMENT_CONTEXT + secret).digest()
+    parts = (b2a_base64(commitment, newline=False), key.generation, of, b2a_base64(sealed, newline=False))
+    return b'{"commitment":"%b","key":%d,"of":%b,"sealed":"%b"}' % parts
 
 
 def opened_words(sealed: bytes, key: PersonKey, place: bytes) -> str:
