@@ -55,7 +55,8 @@ app.command()(verify)
 app.command()(witness)
 
 ALL_VIEWS: Final = "all"
-VIEW_NAMES: Final = (*(view.name for view in VIEWS), audit_table.VIEW)
+_VIEWS_OF_ORDERS: Final = [view.name for view in VIEWS]
+VIEW_NAMES: Final = (*_VIEWS_OF_ORDERS, audit_table.VIEW)
 _ROLES: Final = tuple(str(role) for role in Role if role is not Role.TIME)
 Lang = Annotated[Literal["fr", "en"] | None, typer.Option(help="Language, instead of BROJOBS_LANGUAGE.")]
 _out = Console(highlight=False)
@@ -221,20 +222,23 @@ def rebuild(
             raise Trouble(f"there is no view {view!r}; there are {', '.join(names)}, and {ALL_VIEWS} for all of them")
         settings = _settings()
         with bootstrap.database(settings) as url:
-            uvloop.run(_rebuild(settings, url, names if view == ALL_VIEWS else [view]))
+            passes = [_VIEWS_OF_ORDERS, [audit_table.VIEW]] if view == ALL_VIEWS else [[view]]
+            uvloop.run(_rebuild(settings, url, passes))
 
 
-async def _rebuild(settings: Settings, url: str, names: list[str]) -> None:
+async def _rebuild(settings: Settings, url: str, passes: list[list[str]]) -> None:
+    """Views of one pass are folded together."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     async with bootstrap.running(settings, url, background=False) as runtime:
-        for name in names:
+        for names in passes:
+            title = ", ".join(names)
             began = time.monotonic()
             with Progress(*columns, console=_out, transient=True, disable=not _out.is_terminal) as progress:
-                bars = {log: progress.add_task(f"{name}, log {log}", total=None) for log in range(settings.logs)}
-                taken = await runtime.projector.rebuild(name, partial(_show_progress, progress, bars))
+                bars = {log: progress.add_task(f"{title}, log {log}", total=None) for log in range(settings.logs)}
+                taken = await runtime.projector.rebuild(names, partial(_show_progress, progress, bars))
             seconds = time.monotonic() - began
-            rate = f", {taken / seconds:,.0f} rows/s" if taken else ""
-            _out.print(f"{name}: {taken} events folded in {seconds:.2f} s{rate}")
+            rate = f", {taken / seconds:,.0f} events/s" if taken else ""
+            _out.print(f"{title}: {taken} events folded in {seconds:.2f} s{rate}", soft_wrap=True)
 
 
 def _show_progress(progress: Progress, bars: Mapping[int, TaskID], log: int, done: int, last: int) -> None:

@@ -136,7 +136,7 @@ async def test_rebuilding_the_view_gives_the_same_rows(clean_logs: str, log_coun
             await projector.catch_up()
     before = rows()
     assert all(before)
-    await projector.rebuild("audit")
+    await projector.rebuild(["audit"])
     assert rows() == before
     await projector.close()
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Self
 
 from brojobs_es.aggregates.base import Event
-from brojobs_es.application.records import NewEvent, RecordedEvent
+from brojobs_es.application.records import LoggedEvent, NewEvent, RecordedEvent
 from brojobs_es.application.standing import Standing, own_positions
 from brojobs_es.case import Case
 from brojobs_es.mapper import EventMapper
@@ -18,7 +18,7 @@ from brojobs_es.vault import Ring
 _MAPPER = EventMapper()
 
 
-def decode(recorded: RecordedEvent, ring: Ring | None = None) -> Event:
+def decode(recorded: RecordedEvent | LoggedEvent, ring: Ring | None = None) -> Event:
     """The event of a stored row; raises MapperDeserialisationError.
 
     The ring has the keys that `wanted_in` asks for; without a ring all words are left sealed, their texts empty.

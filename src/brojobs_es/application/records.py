@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 
@@ -39,8 +39,18 @@ class Append:
     idempotency: IdempotencyRecord | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedEvent:
+class LoggedEvent(NamedTuple):
+    """What was stored of an event, and its position in its log; what folds read, by the million."""
+
+    position: int
+    order_id: UUID
+    stream_id: UUID
+    stream_version: int
+    topic: str
+    state: bytes
+
+
+class RecordedEvent(NamedTuple):
     """A stored event: where it lies (log and position, in commit order) and when the database took it (UTC)."""
 
     log: int

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import ClassVar
-
-from pydantic import TypeAdapter
+from typing import Any, ClassVar, Final
 
 from brojobs_es.aggregates import order_events as e
 from brojobs_es.aggregates.base import Event
@@ -29,9 +27,6 @@ class ChatState:
         return chat_lock(self.status, closed=self.closed, closes_at=self.closes_at)
 
 
-_ADAPTER = TypeAdapter(ChatState)
-
-
 class ChatLockView:
     """The view `chat_lock`."""
 
@@ -46,31 +41,8 @@ class ChatLockView:
     def fold(self, state: ChatState | None, event: Event) -> ChatState | None:
         if isinstance(event, e.OrderPlaced):
             return ChatState(event.terms.chat_open_after_end)
-        if state is None:
-            return None
-        match event:
-            case e.EscrowFunded() | e.RevisionAccepted() | e.OrderRelaunched():
-                return replace(state, status=Status.IN_PROGRESS)
-            case e.Delivered() | e.RevisionRefused() | e.RevisionRequestExpired():
-                return replace(state, status=Status.DELIVERED)
-            case e.RevisionRequested():
-                return replace(state, status=Status.REVISION_REQUESTED)
-            case e.OrderFrozen():
-                return replace(state, status=Status.DISPUTED, status_before_dispute=state.status)
-            case e.OrderUnfrozen():
-                assert state.status_before_dispute is not None
-                return replace(state, status=state.status_before_dispute)
-            case e.OrderCompleted():
-                return self._ended(state, Status.COMPLETED, event)
-            case e.OrderCancelled():
-                return self._ended(state, Status.CANCELLED, event)
-            case e.ChatClosed():
-                return replace(state, closed=True, closes_at=None)
-            case _:
-                return state
-
-    def _ended(self, state: ChatState, status: Status, event: Event) -> ChatState:
-        return replace(state, status=status, closes_at=event.effective_at + state.open_after_end)
+        change = _CHANGES.get(type(event))
+        return change(state, event) if state is not None and change is not None else state
 
     def row(self, state: ChatState) -> dict[str, object]:
         lock = state.lock()
@@ -81,8 +53,42 @@ class ChatLockView:
             "until": lock.until,
         }
 
-    def dump(self, state: ChatState) -> str:
-        return _ADAPTER.dump_json(state).decode()
 
-    def load(self, text: str) -> ChatState:
-        return _ADAPTER.validate_json(text)
+Change = Callable[[ChatState, Any], ChatState]
+
+
+def _to(status: Status) -> Change:
+    return lambda state, _: replace(state, status=status)
+
+
+def _ended(status: Status) -> Change:
+    return lambda state, event: replace(state, status=status, closes_at=event.effective_at + state.open_after_end)
+
+
+def _frozen(state: ChatState, _: e.OrderFrozen) -> ChatState:
+    return replace(state, status=Status.DISPUTED, status_before_dispute=state.status)
+
+
+def _unfrozen(state: ChatState, _: e.OrderUnfrozen) -> ChatState:
+    assert state.status_before_dispute is not None
+    return replace(state, status=state.status_before_dispute)
+
+
+def _closed(state: ChatState, _: e.ChatClosed) -> ChatState:
+    return replace(state, closed=True, closes_at=None)
+
+
+_CHANGES: Final[Mapping[type[Event], Change]] = {
+    e.EscrowFunded: _to(Status.IN_PROGRESS),
+    e.RevisionAccepted: _to(Status.IN_PROGRESS),
+    e.OrderRelaunched: _to(Status.IN_PROGRESS),
+    e.Delivered: _to(Status.DELIVERED),
+    e.RevisionRefused: _to(Status.DELIVERED),
+    e.RevisionRequestExpired: _to(Status.DELIVERED),
+    e.RevisionRequested: _to(Status.REVISION_REQUESTED),
+    e.OrderFrozen: _frozen,
+    e.OrderUnfrozen: _unfrozen,
+    e.OrderCompleted: _ended(Status.COMPLETED),
+    e.OrderCancelled: _ended(Status.CANCELLED),
+    e.ChatClosed: _closed,
+}

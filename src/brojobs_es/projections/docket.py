@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from uuid import UUID
-
-from pydantic import TypeAdapter
 
 from brojobs_es.aggregates import dispute_events as d
 from brojobs_es.aggregates.base import Event
@@ -28,7 +26,6 @@ class DocketLine:
 
 
 Docket = tuple[DocketLine, ...]
-_ADAPTER: TypeAdapter[Docket] = TypeAdapter(Docket)
 
 
 class DocketView:
@@ -41,32 +38,23 @@ class DocketView:
         if isinstance(event, d.DisputeOpened):
             line = DocketLine(event.originator_id, DisputeStatus.OPEN, event.assignment_due_at, event.decision_due_at)
             return (*(state or ()), line)
-        if state is None:
-            return None
-        match event:
-            case d.MediatorAssigned():
-                return self._newest(
-                    state,
-                    status=DisputeStatus.UNDER_REVIEW,
-                    mediator_id=event.mediator_id,
-                    promise_at=state[-1].decision_due_at,
-                )
-            case d.DisputeClosed():
-                return self._newest(state, status=DisputeStatus.CLOSED, closed_at=event.effective_at)
-            case _:
-                return state
-
-    def _newest(self, state: Docket, **changes: Any) -> Docket:
-        return (*state[:-1], replace(state[-1], **changes))
+        change = _CHANGES.get(type(event))
+        return (*state[:-1], change(state[-1], event)) if state is not None and change is not None else state
 
     def row(self, state: Docket) -> dict[str, object]:
-        return {
-            "open": state[-1].status is not DisputeStatus.CLOSED,
-            "disputes": _ADAPTER.dump_python(state, mode="json"),
-        }
+        return {"open": state[-1].status is not DisputeStatus.CLOSED, "disputes": [asdict(line) for line in state]}
 
-    def dump(self, state: Docket) -> str:
-        return _ADAPTER.dump_json(state).decode()
 
-    def load(self, text: str) -> Docket:
-        return _ADAPTER.validate_json(text)
+def _assigned(line: DocketLine, event: d.MediatorAssigned) -> DocketLine:
+    promise_at = line.decision_due_at
+    return replace(line, status=DisputeStatus.UNDER_REVIEW, mediator_id=event.mediator_id, promise_at=promise_at)
+
+
+def _closed(line: DocketLine, event: d.DisputeClosed) -> DocketLine:
+    return replace(line, status=DisputeStatus.CLOSED, closed_at=event.effective_at)
+
+
+_CHANGES: Final[Mapping[type[Event], Callable[[DocketLine, Any], DocketLine]]] = {
+    d.MediatorAssigned: _assigned,
+    d.DisputeClosed: _closed,
+}

@@ -6,13 +6,11 @@ released, refunded or commission.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
-
-from pydantic import TypeAdapter
+from typing import Any, ClassVar, Final
 
 from brojobs_es.aggregates import order_events as e
 from brojobs_es.aggregates.base import Event
@@ -94,9 +92,6 @@ class Ledger:
         return replace(self, entries=self.entries + made)
 
 
-_ADAPTER = TypeAdapter(Ledger)
-
-
 class EscrowView:
     """The view `escrow`."""
 
@@ -113,36 +108,35 @@ class EscrowView:
     def fold(self, state: Ledger | None, event: Event) -> Ledger | None:
         if isinstance(event, e.OrderPlaced):
             return Ledger(event.price.currency)
-        if state is None:
-            return None
-        match event:
-            case e.EscrowFunded():
-                return state.with_transfers(event, Account.BUYER, (Account.ESCROW, event.amount_minor))
-            case e.EscrowRefunded():
-                return state.with_transfers(event, Account.ESCROW, (Account.BUYER, event.refund_minor))
-            case e.EscrowReleased():
-                return state.with_transfers(
-                    event,
-                    Account.ESCROW,
-                    (Account.SELLER, event.payout_minor),
-                    (Account.PLATFORM, event.commission_minor),
-                )
-            case e.EscrowSplit():
-                return state.with_transfers(
-                    event,
-                    Account.ESCROW,
-                    (Account.BUYER, event.refund_minor),
-                    (Account.SELLER, event.payout_minor),
-                    (Account.PLATFORM, event.commission_minor),
-                )
-            case _:
-                return state
+        entered = _TRANSFERS.get(type(event))
+        return entered(state, event) if state is not None and entered is not None else state
 
     def row(self, state: Ledger) -> dict[str, object]:
         return dict(state.totals())
 
-    def dump(self, state: Ledger) -> str:
-        return _ADAPTER.dump_json(state).decode()
 
-    def load(self, text: str) -> Ledger:
-        return _ADAPTER.validate_json(text)
+def _funded(ledger: Ledger, event: e.EscrowFunded) -> Ledger:
+    return ledger.with_transfers(event, Account.BUYER, (Account.ESCROW, event.amount_minor))
+
+
+def _refunded(ledger: Ledger, event: e.EscrowRefunded) -> Ledger:
+    return ledger.with_transfers(event, Account.ESCROW, (Account.BUYER, event.refund_minor))
+
+
+def _released(ledger: Ledger, event: e.EscrowReleased) -> Ledger:
+    to_seller, to_platform = (Account.SELLER, event.payout_minor), (Account.PLATFORM, event.commission_minor)
+    return ledger.with_transfers(event, Account.ESCROW, to_seller, to_platform)
+
+
+def _split(ledger: Ledger, event: e.EscrowSplit) -> Ledger:
+    to_buyer = (Account.BUYER, event.refund_minor)
+    to_seller, to_platform = (Account.SELLER, event.payout_minor), (Account.PLATFORM, event.commission_minor)
+    return ledger.with_transfers(event, Account.ESCROW, to_buyer, to_seller, to_platform)
+
+
+_TRANSFERS: Final[Mapping[type[Event], Callable[[Ledger, Any], Ledger]]] = {
+    e.EscrowFunded: _funded,
+    e.EscrowRefunded: _refunded,
+    e.EscrowReleased: _released,
+    e.EscrowSplit: _split,
+}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar, Final
 from uuid import UUID
-
-from pydantic import TypeAdapter
 
 from brojobs_es.aggregates import order_events as e
 from brojobs_es.aggregates.base import Event
@@ -25,9 +23,6 @@ class Summary:
     status_before_dispute: Status | None = None
     dispute_id: UUID | None = None
     ended_at: datetime | None = None
-
-
-_ADAPTER = TypeAdapter(Summary)
 
 
 class OrderSummaryView:
@@ -47,37 +42,52 @@ class OrderSummaryView:
     def fold(self, state: Summary | None, event: Event) -> Summary | None:
         if isinstance(event, e.OrderPlaced):
             return Summary(event.buyer_id, event.seller_id, event.effective_at, event.due_at)
-        if state is None:
-            return None
-        match event:
-            case e.EscrowFunded():
-                return replace(state, status=Status.IN_PROGRESS)
-            case e.RevisionAccepted() | e.OrderRelaunched():
-                return replace(state, status=Status.IN_PROGRESS, due_at=event.due_at)
-            case e.DeadlineAgreed():
-                return replace(state, due_at=event.due_at)
-            case e.Delivered() | e.RevisionRefused() | e.RevisionRequestExpired():
-                return replace(state, status=Status.DELIVERED)
-            case e.RevisionRequested():
-                return replace(state, status=Status.REVISION_REQUESTED)
-            case e.OrderFrozen():
-                frozen = replace(state, status=Status.DISPUTED, status_before_dispute=state.status)
-                return replace(frozen, dispute_id=event.dispute_id)
-            case e.OrderUnfrozen():
-                assert state.status_before_dispute is not None
-                return replace(state, status=state.status_before_dispute, due_at=event.due_at)
-            case e.OrderCompleted():
-                return replace(state, status=Status.COMPLETED, ended_at=event.effective_at)
-            case e.OrderCancelled():
-                return replace(state, status=Status.CANCELLED, ended_at=event.effective_at)
-            case _:
-                return state
+        change = _CHANGES.get(type(event))
+        return change(state, event) if state is not None and change is not None else state
 
     def row(self, state: Summary) -> dict[str, object]:
         return {name: getattr(state, name) for name in self.columns}
 
-    def dump(self, state: Summary) -> str:
-        return _ADAPTER.dump_json(state).decode()
 
-    def load(self, text: str) -> Summary:
-        return _ADAPTER.validate_json(text)
+Change = Callable[[Summary, Any], Summary]
+
+
+def _to(status: Status) -> Change:
+    return lambda state, _: replace(state, status=status)
+
+
+def _due_again(state: Summary, event: e.RevisionAccepted | e.OrderRelaunched) -> Summary:
+    return replace(state, status=Status.IN_PROGRESS, due_at=event.due_at)
+
+
+def _deadline_agreed(state: Summary, event: e.DeadlineAgreed) -> Summary:
+    return replace(state, due_at=event.due_at)
+
+
+def _frozen(state: Summary, event: e.OrderFrozen) -> Summary:
+    return replace(state, status=Status.DISPUTED, status_before_dispute=state.status, dispute_id=event.dispute_id)
+
+
+def _unfrozen(state: Summary, event: e.OrderUnfrozen) -> Summary:
+    assert state.status_before_dispute is not None
+    return replace(state, status=state.status_before_dispute, due_at=event.due_at)
+
+
+def _ended(status: Status) -> Change:
+    return lambda state, event: replace(state, status=status, ended_at=event.effective_at)
+
+
+_CHANGES: Final[Mapping[type[Event], Change]] = {
+    e.EscrowFunded: _to(Status.IN_PROGRESS),
+    e.RevisionAccepted: _due_again,
+    e.OrderRelaunched: _due_again,
+    e.DeadlineAgreed: _deadline_agreed,
+    e.Delivered: _to(Status.DELIVERED),
+    e.RevisionRefused: _to(Status.DELIVERED),
+    e.RevisionRequestExpired: _to(Status.DELIVERED),
+    e.RevisionRequested: _to(Status.REVISION_REQUESTED),
+    e.OrderFrozen: _frozen,
+    e.OrderUnfrozen: _unfrozen,
+    e.OrderCompleted: _ended(Status.COMPLETED),
+    e.OrderCancelled: _ended(Status.CANCELLED),
+}

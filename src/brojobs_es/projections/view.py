@@ -11,7 +11,7 @@ S = TypeVar("S")
 
 
 class View(Protocol[S]):
-    """One view: the table `views.<name>` has a row an order, with the fold's state and the columns."""
+    """One view: the table `views.<name>` has a row an order, made from the fold's state and from nothing else."""
 
     @property
     def name(self) -> str:
@@ -24,19 +24,11 @@ class View(Protocol[S]):
         ...
 
     def fold(self, state: S | None, event: Event) -> S | None:
-        """The state after one more event; pure."""
+        """The state after one more event. It may be the given one, changed, which belongs to nobody else."""
         ...
 
-    def row(self, state: S) -> dict[str, object]:
-        """The values of `columns`."""
-        ...
-
-    def dump(self, state: S) -> str:
-        """The state as JSON text."""
-        ...
-
-    def load(self, text: str) -> S:
-        """The state that `dump` wrote."""
+    def row(self, state: S) -> Mapping[str, object] | None:
+        """The values of `columns`, plain ones; None for an order that the view does not list."""
         ...
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from brojobs_es.application.records import RecordedEvent
+from brojobs_es.application.records import LoggedEvent
 from brojobs_es.store import sql
-from brojobs_es.store.view_table import Connection
+from brojobs_es.store.view_tables import Connection
 
 VIEW: Final = "audit"
 BLOCK: Final = 1000
@@ -28,15 +28,14 @@ class AuditTable:
         for table in ("audit", "audit_times", "audit_mediators"):
             await connection.execute(f"DELETE FROM views.{table}".encode())
 
-    async def take(self, connection: Connection, log: int, events: Sequence[RecordedEvent]) -> int:
-        """Add a batch of one log's events, in order of position; 0, the number of parked ones."""
+    async def take(self, connection: Connection, log: int, events: Sequence[LoggedEvent]) -> None:
+        """Add a batch of one log's events, in order of position."""
         values = {"log": log, "first": events[0].position, "last": events[-1].position}
         await connection.execute(_insert(log).encode(), values)
         await connection.execute(_TIMES.encode(), values)
         assigned = [event.position for event in events if event.topic == "dispute:MediatorAssigned"]
         if assigned:
             await connection.execute(_insert_mediators(log).encode(), {"log": log, "positions": assigned})
-        return 0
 
 
 def _insert(log: int) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -15,7 +16,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
-from brojobs_es.application.records import RecordedEvent, StoreUnavailable
+from brojobs_es.application.records import LoggedEvent, StoreUnavailable
 from brojobs_es.projections.view import View
 from brojobs_es.store import sql
 from brojobs_es.store.connections import (
@@ -26,15 +27,21 @@ from brojobs_es.store.connections import (
     conninfo,
 )
 from brojobs_es.store.listener import Listener, wait
-from brojobs_es.store.view_table import Connection, Decode, ViewTable
+from brojobs_es.store.view_tables import Connection, Decode, Memory, ViewTables
 
 _logger = logging.getLogger(__name__)
 
-BATCH: Final = 500
+BATCH: Final = 2000
+"""Events taken in one transaction, when there are as many."""
+
+ORDERS_KEPT: Final = 4000
+"""Orders whose folds stay in memory between batches, some ten kilobytes each."""
+
+_PAUSE_SECONDS: Final = 0.02
 _LOOK_AGAIN_SECONDS: Final = 0.05
 
 Progress = Callable[[int, int, int], None]
-"""Called with log, position reached, position to reach."""
+"""Called with log, events taken, events to take (or a few more: positions are counted, and some may be missing)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,7 @@ class ParkedEvent:
 
 
 class Table(Protocol):
-    """What keeps the rows of one view."""
+    """A view that is kept in a way of its own."""
 
     @property
     def name(self) -> str: ...
@@ -67,8 +74,8 @@ class Table(Protocol):
         """Throw the rows away."""
         ...
 
-    async def take(self, connection: Connection, log: int, events: Sequence[RecordedEvent]) -> int:
-        """Add a batch of one log's events; how many were parked."""
+    async def take(self, connection: Connection, log: int, events: Sequence[LoggedEvent]) -> None:
+        """Add a batch of one log's events; they come in order of position."""
         ...
 
 
@@ -76,8 +83,8 @@ class Projector:
     """Keeps the tables of some views up to date with all logs. Any number of them may run at once, in any process.
 
     A view's row in `views.tracking` is locked while a batch of it is taken; who finds it locked leaves the view alone.
-    `decode` turns a stored event into what the views fold; where it raises, the event is parked. `tables` are kept in
-    the same way, each by a way of its own.
+    `decode` turns a stored event into what the views fold, once for all of them; where it raises, the event is parked.
+    Each of the `tables` follows the logs by itself, so that the views don't wait for it.
     """
 
     def __init__(
@@ -91,16 +98,18 @@ class Projector:
         poll_seconds: float = 1.0,
     ) -> None:
         self._logs = logs
-        self._tables: dict[str, Table] = {view.name: ViewTable(view, decode) for view in views}
-        self._tables |= {table.name: table for table in tables}
+        self._views = ViewTables(views, decode)
+        self._tables = {table.name: table for table in tables}
+        self._names = (*self._views.names, *self._tables)
         self._poll_seconds = poll_seconds
         target = conninfo(url, "brojobs_projector", lock_timeout="0")
         self._pool = AsyncConnectionPool(
-            target, min_size=1, max_size=logs + 3, timeout=5.0, kwargs={"autocommit": True}, open=False
+            target, min_size=1, max_size=2 * logs + 3, timeout=5.0, kwargs={"autocommit": True}, open=False
         )
         self._db = Retrying(self._pool, patience_seconds=5.0)
         self._listener = Listener(target, [sql.channel(log) for log in range(logs)])
-        self._reached: dict[int, int] = {}
+        self._memories: dict[int, dict[tuple[int, tuple[str, ...]], Memory]] = {}
+        self._reached: dict[tuple[int, str], int] = {}
         self._moved = asyncio.Event()
 
     async def open(self) -> None:
@@ -117,27 +126,15 @@ class Projector:
         """Follow all logs until cancelled. Lost connections and failing transactions are tried again, with pauses."""
         async with asyncio.TaskGroup() as tasks:
             for log in range(self._logs):
-                tasks.create_task(self._follow(log), name=f"views of log {log}")
+                if self._views.names:
+                    tasks.create_task(self._follow(log, self._views.names), name=f"views of log {log}")
+                for name in self._tables:
+                    tasks.create_task(self._follow(log, (name,)), name=f"{name} of log {log}")
 
     async def step(self, log: int) -> bool:
         """Take at most one batch per view; False if there was nothing, or others are at it."""
-        async with self._db.connection() as connection, connection.transaction():
-            held = await self._hold(connection, log)
-            took = False
-            reached = dict(held)
-            for position in sorted(set(held.values())):
-                events = await _read(connection, log, position)
-                if events:
-                    took = True
-                    views = [view for view, at in held.items() if at == position]
-                    await self._take(connection, log, views, events)
-                    reached |= dict.fromkeys(views, events[-1].position)
-        if len(reached) == len(self._tables):
-            self._reached[log] = min(reached.values(), default=0)
-        if took:
-            moved, self._moved = self._moved, asyncio.Event()
-            moved.set()
-        return took
+        taken = [await self._step(log, names) for names in (self._views.names, *((name,) for name in self._tables))]
+        return any(taken)
 
     async def catch_up(self) -> None:
         """Take everything that is there now, without waiting for more."""
@@ -151,7 +148,7 @@ class Projector:
         for log in range(self._logs):
             rows = await self._db.run(lambda connection, log=log: _last_and_tracked(connection, log))  # type: ignore[misc]
             last, tracked = rows
-            lags += [Lag(view, log, max(0, last - tracked.get(view, 0))) for view in self._tables]
+            lags += [Lag(view, log, max(0, last - tracked.get(view, 0))) for view in self._names]
         return lags
 
     async def parked(self) -> list[ParkedEvent]:
@@ -162,7 +159,7 @@ class Projector:
         """
 
         async def ask(connection: Connection) -> list[ParkedEvent]:
-            cursor = await connection.execute(query, (list(self._tables),))
+            cursor = await connection.execute(query, (list(self._names),))
             return [ParkedEvent(*row) for row in await cursor.fetchall()]
 
         return await self._db.run(ask)
@@ -170,12 +167,15 @@ class Projector:
     async def caught_up(
         self, log: int, position: int, timeout_seconds: float, views: Sequence[str] | None = None
     ) -> bool:
-        """Wait until the views (all, or those named) have taken a log up to a position; False when the time is up."""
-        wanted = list(self._tables) if views is None else list(views)
+        """Wait until the views (all but the tables, or those named) have taken a log up to a position.
+
+        False when the time is up.
+        """
+        wanted = self._views.names if views is None else tuple(views)
         give_up = monotonic() + timeout_seconds
         while True:
             moved = self._moved
-            if self._reached.get(log, -1) >= position:
+            if all(self._reached.get((log, view), -1) >= position for view in wanted):
                 return True
             _, tracked = await self._db.run(lambda connection: _last_and_tracked(connection, log))
             if all(tracked.get(view, 0) >= position for view in wanted):
@@ -185,44 +185,104 @@ class Projector:
                 return False
             await wait(moved, min(left, _LOOK_AGAIN_SECONDS), clear=False)
 
-    async def rebuild(self, view: str, progress: Progress | None = None) -> int:
-        """Fold a view again from the first event of each log; returns how many events it took. Un-parks what can be.
+    async def rebuild(self, names: Sequence[str], progress: Progress | None = None) -> int:
+        """Fold views again from the first event of each log; returns how many events they took. Un-parks what can be.
 
         It is one transaction: readers see the old rows until all new ones are there, a rebuild that dies leaves the
         old ones, and the runners keep the other views going meanwhile.
         """
-        table = self._tables[view]
+        views = [name for name in self._views.names if name in names]
         taken = 0
         async with self._db.connection() as connection, connection.transaction():
             await self._begin_tracking(connection)
-            await connection.execute("SELECT FROM views.tracking WHERE view = %s ORDER BY log FOR UPDATE", (view,))
-            await table.clear(connection)
+            query = "SELECT FROM views.tracking WHERE view = ANY(%s) ORDER BY view, log FOR UPDATE"
+            await connection.execute(query, (list(names),))
+            await connection.execute("SET LOCAL statement_timeout = 0")
+            await self._views.clear(connection, views)
+            for name in names:
+                if name in self._tables:
+                    await self._tables[name].clear(connection)
             for log in range(self._logs):
-                position = 0
                 last, _ = await _last_and_tracked(connection, log)
-                while events := await _read(connection, log, position):
-                    await table.take(connection, log, events)
-                    position = events[-1].position
-                    taken += len(events)
-                    if progress is not None:
-                        progress(log, position, max(last, position))
-                await _track(connection, log, [view], position)
+                report = partial(progress, log) if progress is not None else _nobody
+                if views:
+                    taken += await self._refold(connection, log, views, last, report)
+                for name in names:
+                    if name in self._tables:
+                        taken += await self._refill(connection, log, self._tables[name], last, report)
+                await _track(connection, log, names, last)
         return taken
 
-    async def _follow(self, log: int) -> None:
+    async def _refold(
+        self, connection: Connection, log: int, views: Sequence[str], last: int, report: Callable[[int, int], None]
+    ) -> int:
+        """One order after the other, so that each is folded once and then forgotten."""
+        memory, taken = Memory(), 0
+        async with connection.cursor(name="refold", binary=True) as cursor:
+            await cursor.execute(sql.select_logged_by_order(log).encode(), (last,))
+            while rows := await cursor.fetchmany(BATCH):
+                events = list(map(LoggedEvent._make, rows))
+                await self._views.take(connection, log, views, events, memory)
+                memory.keep(1)  # the next batch may go on with the last order of this one
+                taken += len(events)
+                report(taken, last)
+        return taken
+
+    async def _refill(
+        self, connection: Connection, log: int, table: Table, last: int, report: Callable[[int, int], None]
+    ) -> int:
+        position = taken = 0
+        while position < last and (events := await _read(connection, log, position)):
+            events = [event for event in events if event.position <= last]
+            if events:
+                await table.take(connection, log, events)
+            position = events[-1].position if events else last
+            taken += len(events)
+            report(taken, last)
+        return taken
+
+    async def _follow(self, log: int, names: Sequence[str]) -> None:
         pause = FIRST_PAUSE_SECONDS
         async with self._listener.subscribe() as grown:
             while True:
                 try:
-                    if not await self.step(log):
+                    if await self._step(log, names):
+                        await asyncio.sleep(_PAUSE_SECONDS)  # what is stored meanwhile shares the next transaction
+                    else:
                         await wait(grown, self._poll_seconds)
                     pause = FIRST_PAUSE_SECONDS
                 except (StoreUnavailable, psycopg.Error) as error:
-                    _logger.warning("views of log %d wait %.2f s: %s", log, pause, error)
+                    _logger.warning("%s of log %d wait %.2f s: %s", ", ".join(names), log, pause, error)
                     await asyncio.sleep(pause)
                     with cancellation_kept():
                         await self._pool.check()
                     pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    async def _step(self, log: int, names: Sequence[str]) -> bool:
+        """Take at most one batch for each of these views."""
+        memories = self._memories.pop(log, {}) if names == self._views.names else {}
+        async with self._db.connection() as connection, connection.transaction():
+            held = await self._hold(connection, log, names)
+            reached = dict(held)
+            left: dict[tuple[int, tuple[str, ...]], Memory] = {}
+            for position in sorted(set(held.values())):
+                views = tuple(view for view, at in held.items() if at == position)
+                memory = memories.get((position, views)) or Memory()
+                events = await _read(connection, log, position)
+                if events:
+                    await self._take(connection, log, views, events, memory)
+                    await _track(connection, log, views, events[-1].position)
+                    memory.keep(ORDERS_KEPT)
+                    reached |= dict.fromkeys(views, events[-1].position)
+                left[reached[views[0]], views] = memory
+        if names == self._views.names:
+            self._memories[log] = left
+        self._reached |= {(log, view): position for view, position in reached.items()}
+        if reached == held:
+            return False
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+        return True
 
     async def _begin_tracking(self, connection: Connection) -> None:
         query = """
@@ -230,31 +290,36 @@ class Projector:
             SELECT view, log, 0 FROM unnest(%s::text[]) AS view, generate_series(0, %s) AS log
             ON CONFLICT DO NOTHING
         """
-        await connection.execute(query, (list(self._tables), self._logs - 1))
+        await connection.execute(query, (list(self._names), self._logs - 1))
 
-    async def _hold(self, connection: Connection, log: int) -> dict[str, int]:
+    async def _hold(self, connection: Connection, log: int, names: Sequence[str]) -> dict[str, int]:
         """Lock the views that nobody else is working on, and say where they are."""
         query = """
             SELECT view, position FROM views.tracking WHERE log = %s AND view = ANY(%s)
             ORDER BY view FOR UPDATE SKIP LOCKED
         """
-        cursor = await connection.execute(query, (log, list(self._tables)))
+        cursor = await connection.execute(query, (log, list(names)))
         return {row[0]: row[1] for row in await cursor.fetchall()}
 
     async def _take(
-        self, connection: Connection, log: int, views: Sequence[str], events: Sequence[RecordedEvent]
+        self, connection: Connection, log: int, names: Sequence[str], events: Sequence[LoggedEvent], memory: Memory
     ) -> None:
-        for view in views:
-            parked = await self._tables[view].take(connection, log, events)
-            if parked:
-                _logger.error("%s parked %d event(s) of log %d: see views.parked", view, parked, log)
-        await _track(connection, log, views, events[-1].position)
+        if names[0] in self._tables:
+            await self._tables[names[0]].take(connection, log, events)
+            return
+        parked = await self._views.take(connection, log, names, events, memory)
+        if parked:
+            _logger.error("%d event(s) of log %d were parked: see views.parked", parked, log)
 
 
-async def _read(connection: AsyncConnection[TupleRow], log: int, after: int) -> list[RecordedEvent]:
+async def _read(connection: AsyncConnection[TupleRow], log: int, after: int) -> list[LoggedEvent]:
     async with connection.cursor(binary=True) as cursor:
-        await cursor.execute(sql.select_after(log).encode(), (after, BATCH))
-        return [RecordedEvent(log, *row) for row in await cursor.fetchall()]
+        await cursor.execute(sql.select_logged_after(log).encode(), (after, BATCH))
+        return list(map(LoggedEvent._make, await cursor.fetchall()))
+
+
+def _nobody(done: int, last: int) -> None:
+    """Progress that nobody wants to see."""
 
 
 async def _track(connection: Connection, log: int, views: Sequence[str], position: int) -> None:

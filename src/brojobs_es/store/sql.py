@@ -12,6 +12,7 @@ STATEMENT_MAX: Final = 500
 """Events in one INSERT; more are spread over several statements of one transaction."""
 
 _COLUMNS: Final = "position, order_id, stream_id, stream_version, topic, state, recorded_at"
+_LOGGED: Final = "position, order_id, stream_id, stream_version, topic, state"
 _KEY_COLUMNS: Final = "caller, key, request_digest, order_id, answer"
 _REFUSAL_COLUMNS: Final = "order_id, actor_id, actor_role, command, code, command_id, at"
 
@@ -95,6 +96,33 @@ def select_orders(log: int) -> str:
 def select_after(log: int) -> str:
     """Events after a position, at most so many."""
     return f"SELECT {_COLUMNS} FROM {schema(log)}.events WHERE position > %s ORDER BY position LIMIT %s"
+
+
+def select_logged_after(log: int) -> str:
+    """What folds read of events after a position, at most so many."""
+    return f"""
+        SELECT {_LOGGED} FROM {schema(log)}.events WHERE position > %s ORDER BY position LIMIT %s
+    """
+
+
+def select_logged_by_order(log: int) -> str:
+    """What folds read of all events up to a position, one order after the other."""
+    return f"SELECT {_LOGGED} FROM {schema(log)}.events WHERE position <= %s ORDER BY order_id, position"
+
+
+def select_logged_before(log: int) -> str:
+    """What folds read of some orders, each up to a position: arrays of orders and of the positions they end before."""
+    return f"""
+        SELECT {_LOGGED} FROM unnest(%s::uuid[], %s::bigint[]) AS wanted (order_id, ends_before)
+        JOIN {schema(log)}.events USING (order_id) WHERE position < ends_before ORDER BY order_id, position
+    """
+
+
+def select_age(log: int) -> str:
+    """How long ago, by the database's clock, the event at a position was stored: seconds."""
+    return f"""
+        SELECT extract(epoch FROM clock_timestamp() - recorded_at)::float8 FROM {schema(log)}.events WHERE position = %s
+    """
 
 
 def select_last_position(log: int) -> str:
