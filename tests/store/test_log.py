@@ -171,9 +171,9 @@ async def test_files_of_an_order(logs: Logs) -> None:
     """What a person uploads twice is noted once, under its first name; all or some can be asked for."""
     order = uuid4()
     first, second = (FileRow(order, name, f"{name}.pdf", 5, "application/pdf", "bob", NOW) for name in ("aa", "bb"))
-    assert await logs.add_file(first)
-    assert await logs.add_file(second)
-    assert not await logs.add_file(FileRow(order, "aa", "other.pdf", 5, "application/pdf", "bob", NOW))
+    assert await logs.add_file(first) == first
+    assert await logs.add_file(second) == second
+    assert await logs.add_file(FileRow(order, "aa", "other.pdf", 5, "application/pdf", "bob", NOW)) == first
     assert await logs.files(order) == [first, second]
     assert await logs.files(order, ["bb", "cc"]) == [second]
     assert await logs.files(order, []) == []

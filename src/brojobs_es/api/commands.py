@@ -21,6 +21,7 @@ from brojobs_es.api.answers import dispute_answer, order_answer
 from brojobs_es.api.http import Edge, uuid_in_path
 from brojobs_es.api.openapi import command_docs, place_docs
 from brojobs_es.api.schemas import Dispute, Order
+from brojobs_es.api.uploads import UPLOAD_DOCS, upload_endpoint
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 ErrorAnswer = Callable[[Request, Exception], Awaitable[Response]]
@@ -45,12 +46,14 @@ class CommandRoute:
 
 
 def command_routes(edge: Edge) -> Iterator[CommandRoute]:
-    """Placing, every command on an order, every command on a dispute."""
+    """Placing, uploading, every command on an order, every command on a dispute."""
     yield CommandRoute(
         ORDERS,
         _placing(edge),
         docs={"summary": "Place", "status_code": 201, "tags": ["orders"], "openapi_extra": place_docs()},
     )
+    docs = {"summary": "Upload a file", "tags": ["orders"], "openapi_extra": UPLOAD_DOCS}
+    yield CommandRoute(ORDERS, upload_endpoint(edge), "files", docs)
     for command in ORDER_COMMANDS.values():
         opens = command.name == "open-dispute"
         docs = _docs(command, "orders", Dispute if opens else Order) | {"status_code": 201 if opens else 200}

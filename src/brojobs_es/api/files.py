@@ -32,6 +32,7 @@ OVERHEAD_BYTES: Final = 64 * 1024
 """What a body may hold besides the file: boundaries, headers, a preamble."""
 MAX_NAME_CHARS: Final = 255
 STALE_SECONDS: Final = 24 * 3600
+_FOLDERS_MAX: Final = 50_000
 FALLBACK_MEDIA_TYPE: Final = "application/octet-stream"
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -86,6 +87,7 @@ class FileStore:
         self.incoming = folder / "incoming"
         self.max_bytes = max_bytes
         self.incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folders = _Folders(folder)
         self._sweep()
 
     def _sweep(self) -> None:
@@ -126,14 +128,14 @@ class PersonFiles:
         Raises BadUpload for any other body and FileTooLarge as soon as the limit is passed; nothing is left on disk.
         """
         upload = _Upload(_boundary(content_type), self._store.max_bytes)
-        sink = await asyncio.to_thread(_Sink, self._store.incoming, FileSealer(self._key))
+        sink = _Sink(self._store.incoming, FileSealer(self._key))
         try:
             async for chunk in chunks:
                 upload.feed(chunk)
                 if len(upload.gathered) >= BLOCK_BYTES:
                     await _to_the_end(sink.write, upload.take())
             name, media_type = upload.finish()
-            sha256 = await _to_the_end(sink.keep, upload.take(), self._folder)
+            sha256 = await _to_the_end(sink.keep, upload.take(), self._folder, self._store.folders)
         finally:
             sink.close()
         return StoredFile(sha256, upload.size, name, media_type)
@@ -185,32 +187,41 @@ def _step(file: BinaryIO, opener: FileOpener, chunk: bytes) -> tuple[bytes, byte
 
 
 class _Sink:
-    """A temporary file that becomes a stored one, whole, or goes away."""
+    """A temporary file, made at the first block, that becomes a stored one, whole, or goes away."""
 
     def __init__(self, incoming: Path, sealer: FileSealer) -> None:
-        handle, name = tempfile.mkstemp(dir=incoming)
-        self._temporary = Path(name)
-        self._file: BinaryIO = os.fdopen(handle, "wb", buffering=0)
+        self._incoming = incoming
+        self._temporary: Path | None = None
+        self._file: BinaryIO
         self._hash = hashlib.sha256()
         self._sealer = sealer
-        self._put(sealer.header)
 
     def write(self, block: bytes) -> None:
+        if self._temporary is None:
+            handle, name = tempfile.mkstemp(dir=self._incoming)
+            self._temporary = Path(name)
+            self._file = os.fdopen(handle, "wb", buffering=0)
+            self._put(self._sealer.header)
         self._hash.update(block)
         for sealed in self._sealer.more(block):
             self._put(sealed)
 
-    def keep(self, block: bytes, home: Path) -> str:
-        """Write the last block, make the file durable, give it its name; the SHA-256 in hex."""
+    def keep(self, block: bytes, home: Path, folders: _Folders) -> str:
+        """Write the last block, make the file durable, give it its name under `home`; the SHA-256 in hex."""
         self.write(block)
+        assert self._temporary is not None
         self._put(self._sealer.last(self._hash.digest()))
         os.fsync(self._file.fileno())
         sha256 = self._hash.hexdigest()
         folder = home / sha256[:2]
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._temporary.replace(folder / sha256[2:])
-        for made in (folder, home, home.parent, home.parent.parent):
-            _sync_folder(made)
+        folders.make(folder)
+        try:
+            self._temporary.replace(folder / sha256[2:])
+        except FileNotFoundError:  # an erasure has removed the folder meanwhile
+            folders.forget()
+            folders.make(folder)
+            self._temporary.replace(folder / sha256[2:])
+        _sync_folder(folder)
         return sha256
 
     def _put(self, block: bytes) -> None:
@@ -219,8 +230,32 @@ class _Sink:
             rest = rest[self._file.write(rest) :]
 
     def close(self) -> None:
-        self._file.close()
-        self._temporary.unlink(missing_ok=True)
+        if self._temporary is not None:
+            self._file.close()
+            self._temporary.unlink(missing_ok=True)
+
+
+class _Folders:
+    """The folders of a store. One that this process has made or found is durable, and not looked at again."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._durable: set[Path] = {root}
+
+    def make(self, folder: Path) -> None:
+        """Make a folder and those above it, each durable under its name before anything lies in it."""
+        if folder in self._durable:
+            return
+        self.make(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _sync_folder(folder.parent)
+        if len(self._durable) > _FOLDERS_MAX:
+            self.forget()
+        self._durable.add(folder)
+
+    def forget(self) -> None:
+        """Look at all of them again: some were removed."""
+        self._durable = {self._root}
 
 
 def _sync_folder(folder: Path) -> None:

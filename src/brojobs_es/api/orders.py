@@ -17,7 +17,7 @@ def orders(edge: Edge) -> APIRouter:
     router = APIRouter(prefix="/v1/orders", tags=["orders"])
     _add_collection(router, edge)
     add_views(router, edge)
-    uploads.add_routes(router, edge)
+    uploads.add_downloads(router, edge)
     return router
 
 

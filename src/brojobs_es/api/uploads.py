@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from brojobs_es.aggregates.base import Role
 from brojobs_es.aggregates.commands.chatting import takes_files
 from brojobs_es.api.custody import looked
-from brojobs_es.api.http import Edge, idempotency_key, uuid_in_path
+from brojobs_es.api.http import Edge, JsonAnswer, idempotency_key, uuid_in_path
 from brojobs_es.application.access import NotFound
 from brojobs_es.application.records import FileRow
 from brojobs_es.application.sealing import key_of, key_of_row
@@ -35,33 +36,40 @@ UPLOAD_DOCS: dict[str, Any] = {
 }
 
 
-def add_routes(router: APIRouter, edge: Edge) -> None:
-    """Uploading and downloading files of an order."""
+def upload_endpoint(edge: Edge) -> Callable[[Request], Awaitable[Response]]:
+    """What takes a file for an order."""
     service, vault = edge.runtime.service, edge.runtime.vault
 
     async def upload(request: Request) -> Response:
         """Upload one file, in the part `file`; commands refer to its `file_id`."""
         caller = await edge.caller(request)
-        history, viewer = await service.see(uuid_in_path(request.path_params["order_id"]), caller)
+        order, viewer = await service.stand(uuid_in_path(request.path_params["order_id"]), caller)
         viewer.must_be(Role.BUYER, Role.SELLER)
         key = idempotency_key(request)
-        if not takes_files(history.case.order, history.now):
+        if not takes_files(order.case.order, order.now):
             raise Refusal("chat_closed")
         own = await key_of(vault, viewer.id)
         stored = await edge.files.of(own).receive(request.headers.get("content-type"), request.stream())
         row = FileRow(
-            order_id=history.order_id,
+            order_id=order.order_id,
             file_id=stored.sha256,
             name=stored.name,
             size=stored.size,
             media_type=stored.media_type,
             uploaded_by=viewer.id,
-            uploaded_at=history.now,
+            uploaded_at=order.now,
             key=own.generation,
         )
         kept = await service.add_file(row, own)
-        again = key is not None and await service.used_before(caller, key, history.order_id, f"file {stored.sha256}")
-        return JSONResponse(_shown(kept), headers={"Idempotency-Replayed": "true"} if again else None)
+        again = key is not None and await service.used_before(caller, key, order.order_id, f"file {stored.sha256}")
+        return JsonAnswer(_shown(kept), headers={"Idempotency-Replayed": "true"} if again else None)
+
+    return upload
+
+
+def add_downloads(router: APIRouter, edge: Edge) -> None:
+    """Reading the files of an order."""
+    service, vault = edge.runtime.service, edge.runtime.vault
 
     async def download(request: Request) -> Response:
         """The bytes of a file."""
@@ -86,9 +94,6 @@ def add_routes(router: APIRouter, edge: Edge) -> None:
         content = await edge.files.of(key).open_stream(row.file_id)
         return StreamingResponse(content, headers=headers, media_type=row.media_type)
 
-    router.add_api_route(
-        "/{order_id}/files", upload, methods=["POST"], openapi_extra=UPLOAD_DOCS, summary="Upload a file"
-    )
     router.add_api_route("/{order_id}/files/{file_id}", download, methods=["GET"], summary="Download a file")
 
 

@@ -122,6 +122,13 @@ class Service:
         history = await self.history(order_id)
         return history, viewer_of(history.case.order, caller)
 
+    async def stand(self, order_id: UUID, caller: Caller) -> tuple[Standing, Viewer]:
+        """The order now without its events, for a caller who may see it. Nothing is recorded; raises as `see`."""
+        stored, is_current = await self._stands(order_id, None)
+        if not is_current:
+            stored = await self._looked_again(stored)
+        return stored.forked(self._clock.now()), viewer_of(stored.case.order, caller)
+
     async def order_of_dispute(self, dispute_id: UUID) -> UUID:
         """The order that a dispute is about; raises NotFound."""
         order_id = await self._log.order_of_stream(dispute_id)
@@ -371,9 +378,8 @@ class Service:
 
     async def add_file(self, row: FileRow, key: PersonKey) -> FileRow:
         """Note a file that was stored under the uploader's key; the row that stands: a first upload keeps its name."""
-        await self._log.add_file(sealed_row(row, key))
-        rows = await self.files(row.order_id, [row.file_id])
-        return next(kept for kept in rows if kept.uploaded_by == row.uploaded_by and kept.key == key.generation)
+        (kept,) = await opened_rows(self._vault, [await self._log.add_file(sealed_row(row, key))])
+        return kept
 
     async def files(self, order_id: UUID, file_ids: Sequence[str] | None = None) -> list[FileRow]:
         """An order's files, all of them or those named, by time of upload; the names of erased ones are placeholders."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
@@ -48,6 +49,7 @@ __all__ = [
 T = TypeVar("T")
 
 _MIN_CONNECTIONS: Final = 2
+_FILE_COLUMNS: Final = [field.name for field in fields(FileRow) if field.name != "erased"]
 
 
 class Logs:
@@ -149,20 +151,13 @@ class Logs:
         rows = await self._rows(sql.select_key(range(self.count)), {"caller": caller, "key": key})
         return IdempotencyRecord(*rows[0]) if rows else None
 
-    async def add_file(self, file: FileRow) -> bool:
-        """Note a file of an order; False where its uploader already gave the order that content (the first name stays)."""
-        values = (
-            file.order_id,
-            file.file_id,
-            file.name,
-            file.size,
-            file.media_type,
-            file.uploaded_by,
-            file.uploaded_at,
-            file.key,
-        )
-        rows = await self._rows(sql.insert_file(self.log_of(file.order_id)), values)
-        return bool(rows)
+    async def add_file(self, file: FileRow) -> FileRow:
+        """Note a file of an order; the row that stands: where its uploader gave the order that content before, the old."""
+        query = sql.insert_file(self.log_of(file.order_id))
+        values = {name: getattr(file, name) for name in _FILE_COLUMNS}
+        while not (rows := await self._rows(query, values)):
+            pass  # the same file was being noted at this very moment; now it is there
+        return FileRow(*rows[0])
 
     async def files(self, order_id: UUID, file_ids: Sequence[str] | None = None) -> list[FileRow]:
         """An order's files, all of them or those named, by time of upload."""

@@ -14,6 +14,7 @@ STATEMENT_MAX: Final = 500
 _COLUMNS: Final = "position, order_id, stream_id, stream_version, topic, state, recorded_at"
 _LOGGED: Final = "position, order_id, stream_id, stream_version, topic, state"
 _KEY_COLUMNS: Final = "caller, key, request_digest, order_id, answer"
+_FILE_COLUMNS: Final = "order_id, file_id, name, size, media_type, uploaded_by, uploaded_at, key"
 _REFUSAL_COLUMNS: Final = "order_id, actor_id, actor_role, command, code, command_id, at"
 
 
@@ -136,17 +137,23 @@ def select_order_of_stream(log: int) -> str:
 
 
 def insert_file(log: int) -> str:
-    """One file; a row comes back only where it is new."""
+    """One file; the row that stands comes back, the new one or that of the same content before. None is a lost race."""
+    table, pinned = f"{schema(log)}.files", ("order_id", "file_id", "uploaded_by", "key")
     return f"""
-        INSERT INTO {schema(log)}.files (order_id, file_id, name, size, media_type, uploaded_by, uploaded_at, key)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING 1
+        WITH added AS (
+            INSERT INTO {table} ({_FILE_COLUMNS})
+            VALUES ({", ".join(f"%({name.strip()})s" for name in _FILE_COLUMNS.split(","))})
+            ON CONFLICT DO NOTHING RETURNING {_FILE_COLUMNS}
+        )
+        SELECT * FROM added
+        UNION ALL SELECT {_FILE_COLUMNS} FROM {table} WHERE {" AND ".join(f"{name} = %({name})s" for name in pinned)}
     """
 
 
 def select_files(log: int) -> str:
     """An order's files; `file_ids` NULL means all."""
     return f"""
-        SELECT order_id, file_id, name, size, media_type, uploaded_by, uploaded_at, key FROM {schema(log)}.files
+        SELECT {_FILE_COLUMNS} FROM {schema(log)}.files
         WHERE order_id = %(order_id)s
             AND (%(file_ids)s::text[] IS NULL OR file_id = ANY(%(file_ids)s::text[]))
         ORDER BY uploaded_at, file_id
