@@ -6,7 +6,6 @@ so that no event is ever recorded that its own class cannot read.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from datetime import timedelta
@@ -30,7 +29,7 @@ _as_declared: Final = msgspec.json.Encoder()
 
 def canonical(value: Mapping[str, Any]) -> bytes:
     """JSON in the canonical form of RFC 8785, for values without floats and with ASCII keys."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _sorted.encode(value)
 
 
 @dataclass(frozen=True, slots=True)
