@@ -52,9 +52,9 @@ class Case:
             dispute: Any = event.mutate(None)
             self.disputes = (*self.disputes, dispute)
         elif isinstance(event, DisputeEvent):
-            event.mutate(next(d for d in reversed(self.disputes) if d.id == event.originator_id))
+            next(d for d in reversed(self.disputes) if d.id == event.originator_id).follow(event)
         else:
-            event.mutate(self.order)
+            self.order.follow(event)
 
     def fork(self) -> Case:
         """An independent copy to decide on; cheap."""

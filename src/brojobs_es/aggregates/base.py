@@ -9,12 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self
 from uuid import UUID
 
-from eventsourcing.domain import Aggregate, CanMutateAggregate
-from eventsourcing.utils import register_topic
-from pydantic import Field
+from eventsourcing.domain import (
+    Aggregate,
+    CanInitAggregate,
+    CanMutateAggregate,
+    OriginatorIDError,
+    OriginatorVersionError,
+)
+from eventsourcing.utils import register_topic, resolve_topic
 
 
 class Role(StrEnum):
@@ -90,11 +95,12 @@ class Event(CanMutateAggregate[UUID]):
     """
 
     TOPIC: ClassVar[str]
+    HANDLER: ClassVar[str]
     class_version: ClassVar[int] = 1
 
     originator_id: UUID = _UNSTAMPED_ID
     originator_version: int = 0
-    timestamp: Annotated[datetime, Field(alias="recorded_at")] = _UNSTAMPED_AT
+    timestamp: datetime = _UNSTAMPED_AT
     effective_at: datetime = _UNSTAMPED_AT
     cause: Cause = BY_TIME
 
@@ -103,6 +109,7 @@ class Event(CanMutateAggregate[UUID]):
         if "TOPIC" in cls.__dict__:
             register_topic(cls.TOPIC, cls)
             EVENTS[cls.TOPIC] = cls
+            cls.HANDLER = f"_on_{cls.TOPIC.partition(':')[2]}"
 
     @property
     def type(self) -> str:
@@ -115,9 +122,28 @@ class Event(CanMutateAggregate[UUID]):
         event.__dict__.update(self.__dict__, **stamp)
         return event
 
+    def mutate(self, aggregate: Any) -> Any:
+        """What the library does, by the aggregate itself: histories are folded by the million."""
+        aggregate.follow(self)
+        return aggregate
+
     def apply(self, aggregate: Any) -> None:
         """Hand the event to the aggregate's own assignment for it."""
         aggregate.evolve(self)
+
+
+class Begins(CanInitAggregate[UUID]):
+    """The first event of a stream makes its aggregate."""
+
+    def mutate(self, aggregate: Any) -> Any:
+        """What the library does for an aggregate whose `__init__` takes nothing."""
+        assert aggregate is None
+        aggregate_class = resolve_topic(self.originator_topic)
+        begun = aggregate_class.__new__(aggregate_class)
+        begun.__base_init__(self.originator_id, self.originator_version, self.timestamp)
+        begun.__init__()
+        self.apply(begun)
+        return begun
 
 
 EVENTS: Final[dict[str, type[Event]]] = {}
@@ -171,9 +197,19 @@ class Recording(Aggregate):
         other.__dict__.update(self.__dict__, _pending_events=[])
         return other
 
+    def follow(self, event: Event) -> None:
+        """Take the next event of this stream; any other raises OriginatorIDError or OriginatorVersionError."""
+        if event.originator_id != self._id:
+            raise OriginatorIDError(event.originator_id, self._id)
+        if event.originator_version != self._version + 1:
+            raise OriginatorVersionError(event.originator_version, self._version + 1)
+        self.evolve(event)
+        self._version = event.originator_version
+        self._modified_on = event.timestamp
+
     def evolve(self, event: Event) -> None:
         """Assign what the event says; never judges, so that history stays readable."""
-        getattr(self, f"_on_{event.type}", _nothing)(event)
+        getattr(self, event.HANDLER, _nothing)(event)
 
     def collected(self) -> Iterator[Event]:
         """The events recorded since loading, oldest first; the aggregate forgets them."""

@@ -8,9 +8,7 @@ from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
-from eventsourcing.domain import CanInitAggregate
-
-from brojobs_es.aggregates.base import Event, FileRef, Role, Words
+from brojobs_es.aggregates.base import Begins, Event, FileRef, Role, Words
 from brojobs_es.aggregates.order_events import Ground
 
 
@@ -55,7 +53,7 @@ class DisputeEvent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DisputeOpened(CanInitAggregate[UUID], DisputeEvent):
+class DisputeOpened(Begins, DisputeEvent):
     """`points` are those of revision number `revision` that are in question; `last`: its opener has no other left."""
 
     TOPIC: ClassVar[str] = "dispute:DisputeOpened"

@@ -186,9 +186,9 @@ class Order(Recording):
         self.timers = {**self.timers, timer: at}
 
     def _stop(self, *timers: str) -> None:
-        if any(t in self.timers for t in timers):
+        if not self.timers.keys().isdisjoint(timers):
             self.timers = {k: v for k, v in self.timers.items() if k not in timers}
-        if any(t in self.suspended for t in timers):
+        if not self.suspended.keys().isdisjoint(timers):
             self.suspended = {k: v for k, v in self.suspended.items() if k not in timers}
 
     def _start_validation(self, at: datetime) -> None:

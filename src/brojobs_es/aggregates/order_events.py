@@ -13,9 +13,7 @@ from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
-from eventsourcing.domain import CanInitAggregate
-
-from brojobs_es.aggregates.base import Event, FileRef, Role, Words
+from brojobs_es.aggregates.base import Begins, Event, FileRef, Role, Words
 from brojobs_es.money import Money
 from brojobs_es.terms import Terms
 
@@ -93,7 +91,7 @@ class OrderEvent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderPlaced(CanInitAggregate[UUID], OrderEvent):
+class OrderPlaced(Begins, OrderEvent):
     TOPIC: ClassVar[str] = "order:OrderPlaced"
     originator_topic: ClassVar[str] = "order"  # type: ignore[misc]  # never stored: the topic says it
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
@@ -13,7 +13,7 @@ from brojobs_es.aggregates.commands.chatting import ChatLock, chat_lock
 from brojobs_es.aggregates.order_parts import Status
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ChatState:
     """What of an order's history the lock depends on."""
 
@@ -42,7 +42,9 @@ class ChatLockView:
         if isinstance(event, e.OrderPlaced):
             return ChatState(event.terms.chat_open_after_end)
         change = _CHANGES.get(type(event))
-        return change(state, event) if state is not None and change is not None else state
+        if state is not None and change is not None:
+            change(state, event)
+        return state
 
     def row(self, state: ChatState) -> dict[str, object]:
         lock = state.lock()
@@ -54,28 +56,34 @@ class ChatLockView:
         }
 
 
-Change = Callable[[ChatState, Any], ChatState]
+Change = Callable[[ChatState, Any], None]
 
 
 def _to(status: Status) -> Change:
-    return lambda state, _: replace(state, status=status)
+    def change(state: ChatState, _: Event) -> None:
+        state.status = status
+
+    return change
 
 
 def _ended(status: Status) -> Change:
-    return lambda state, event: replace(state, status=status, closes_at=event.effective_at + state.open_after_end)
+    def change(state: ChatState, event: Event) -> None:
+        state.status, state.closes_at = status, event.effective_at + state.open_after_end
+
+    return change
 
 
-def _frozen(state: ChatState, _: e.OrderFrozen) -> ChatState:
-    return replace(state, status=Status.DISPUTED, status_before_dispute=state.status)
+def _frozen(state: ChatState, _: Event) -> None:
+    state.status, state.status_before_dispute = Status.DISPUTED, state.status
 
 
-def _unfrozen(state: ChatState, _: e.OrderUnfrozen) -> ChatState:
+def _unfrozen(state: ChatState, _: Event) -> None:
     assert state.status_before_dispute is not None
-    return replace(state, status=state.status_before_dispute)
+    state.status = state.status_before_dispute
 
 
-def _closed(state: ChatState, _: e.ChatClosed) -> ChatState:
-    return replace(state, closed=True, closes_at=None)
+def _closed(state: ChatState, _: Event) -> None:
+    state.closed, state.closes_at = True, None
 
 
 _CHANGES: Final[Mapping[type[Event], Change]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar, Final
 from uuid import UUID
@@ -42,7 +42,7 @@ class DocketView:
         return (*state[:-1], change(state[-1], event)) if state is not None and change is not None else state
 
     def row(self, state: Docket) -> dict[str, object]:
-        return {"open": state[-1].status is not DisputeStatus.CLOSED, "disputes": [asdict(line) for line in state]}
+        return {"open": state[-1].status is not DisputeStatus.CLOSED, "disputes": state}
 
 
 def _assigned(line: DocketLine, event: d.MediatorAssigned) -> DocketLine:

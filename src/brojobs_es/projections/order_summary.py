@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Final
 from uuid import UUID
@@ -13,7 +13,7 @@ from brojobs_es.aggregates.base import Event
 from brojobs_es.aggregates.order_parts import Status
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Summary:
     buyer_id: str
     seller_id: str
@@ -43,38 +43,47 @@ class OrderSummaryView:
         if isinstance(event, e.OrderPlaced):
             return Summary(event.buyer_id, event.seller_id, event.effective_at, event.due_at)
         change = _CHANGES.get(type(event))
-        return change(state, event) if state is not None and change is not None else state
+        if state is not None and change is not None:
+            change(state, event)
+        return state
 
     def row(self, state: Summary) -> dict[str, object]:
         return {name: getattr(state, name) for name in self.columns}
 
 
-Change = Callable[[Summary, Any], Summary]
+Change = Callable[[Summary, Any], None]
 
 
 def _to(status: Status) -> Change:
-    return lambda state, _: replace(state, status=status)
+    def change(state: Summary, _: Event) -> None:
+        state.status = status
+
+    return change
 
 
-def _due_again(state: Summary, event: e.RevisionAccepted | e.OrderRelaunched) -> Summary:
-    return replace(state, status=Status.IN_PROGRESS, due_at=event.due_at)
+def _due_again(state: Summary, event: e.RevisionAccepted | e.OrderRelaunched) -> None:
+    state.status, state.due_at = Status.IN_PROGRESS, event.due_at
 
 
-def _deadline_agreed(state: Summary, event: e.DeadlineAgreed) -> Summary:
-    return replace(state, due_at=event.due_at)
+def _deadline_agreed(state: Summary, event: e.DeadlineAgreed) -> None:
+    state.due_at = event.due_at
 
 
-def _frozen(state: Summary, event: e.OrderFrozen) -> Summary:
-    return replace(state, status=Status.DISPUTED, status_before_dispute=state.status, dispute_id=event.dispute_id)
+def _frozen(state: Summary, event: e.OrderFrozen) -> None:
+    state.status, state.status_before_dispute = Status.DISPUTED, state.status
+    state.dispute_id = event.dispute_id
 
 
-def _unfrozen(state: Summary, event: e.OrderUnfrozen) -> Summary:
+def _unfrozen(state: Summary, event: e.OrderUnfrozen) -> None:
     assert state.status_before_dispute is not None
-    return replace(state, status=state.status_before_dispute, due_at=event.due_at)
+    state.status, state.due_at = state.status_before_dispute, event.due_at
 
 
 def _ended(status: Status) -> Change:
-    return lambda state, event: replace(state, status=status, ended_at=event.effective_at)
+    def change(state: Summary, event: Event) -> None:
+        state.status, state.ended_at = status, event.effective_at
+
+    return change
 
 
 _CHANGES: Final[Mapping[type[Event], Change]] = {

@@ -28,7 +28,7 @@ class View(Protocol[S]):
         ...
 
     def row(self, state: S) -> Mapping[str, object] | None:
-        """The values of `columns`, plain ones; None for an order that the view does not list."""
+        """The values of `columns`, plain ones (for `jsonb` dataclasses as well); None for an order that the view does not list."""
         ...
 
 
