@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import secrets
+import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -64,13 +65,13 @@ class People:
     @classmethod
     def of_sandbox(cls, folder: Path) -> Self:
         """People with tokens of the sandbox that keeps its key in this folder."""
-        key = DevelopmentKey.in_folder(folder)
+        key, tomorrow = DevelopmentKey.in_folder(folder), int(time.time()) + 86_400
 
         def people(role: str) -> list[Person]:
             names = [f"{role}-{number}" for number in range(PEOPLE)]
-            return [Person(name, key.mint(name, [role])) for name in names]
+            return [Person(name, key.mint(name, [role], tomorrow)) for name in names]
 
-        return cls(people("buyer"), people("seller"), Person("payments", key.mint("payments", ["operator"])))
+        return cls(people("buyer"), people("seller"), Person("payments", key.mint("payments", ["operator"], tomorrow)))
 
 
 def words(minimum: int = 100, maximum: int = 300) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 
+from brojobs_es.api.keys import DevelopmentKey
 from brojobs_es.store import embedded
 from brojobs_es.store.migrate import migrate
 
@@ -76,7 +78,7 @@ def stage() -> Iterator[Stage]:
 
 @dataclass(frozen=True)
 class Service(Server):
-    """The service as a deployment runs it, in sandbox mode, so that there are tokens for everybody."""
+    """The service as a deployment runs it, with a file of keys that tokens are checked with."""
 
     folder: Path
     database_url: str
@@ -117,14 +119,23 @@ def service(on: Stage, arguments: Sequence[str] = (), name: str = "service") -> 
     settings = {
         "BROJOBS_DATABASE_URL": url,
         "BROJOBS_DATA_DIR": str(folder),
+        "BROJOBS_JWKS": str(_key_set(folder)),
         "BROJOBS_LOG_LEVEL": os.environ.get("BROJOBS_LOG_LEVEL", "warning"),
     }
     program = str(Path(sys.executable).parent / "brojobs")
-    command = [sys.executable, program, "serve", "--sandbox", "--port", "0", *arguments]
+    command = [sys.executable, program, "serve", "--port", "0", *arguments]
     with _process(name, command, settings, on.folder) as (process, line):
         port = urlsplit(next(word for word in line.split() if word.startswith("http"))).port
         assert port is not None
         yield Service(port, process.pid, folder, url)
+
+
+def _key_set(folder: Path) -> Path:
+    """The public half of the key that the load generator signs tokens with, as a key set."""
+    public = DevelopmentKey.in_folder(folder).public
+    path = folder / "jwks.json"
+    path.write_text(json.dumps({"keys": [public.key._jwk_data | {"kid": public.kid}]}))  # noqa: SLF001
+    return path
 
 
 @contextlib.contextmanager

@@ -143,6 +143,9 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port, instead of BROJOBS_PORT; 0 takes a free one.")
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Processes that answer requests, instead of BROJOBS_WORKERS.")
+    ] = None,
     no_scheduler: Annotated[
         bool, typer.Option("--no-scheduler", help="Leave due timers to `brojobs worker`, or to whoever looks.")
     ] = False,
@@ -153,16 +156,23 @@ def serve(
     with calmly():
         settings = _settings()
         host, port = host or settings.host, settings.port if port is None else port
+        workers = workers or settings.workers
+        if sandbox and workers > 1:
+            raise Trouble("a sandbox has one clock, and so one process: leave --workers and BROJOBS_WORKERS at 1")
         try:
             sock = serving.listening(host, port)
         except OSError as error:
             raise Trouble(f"cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}") from None
         with sock:
             prepare_data_dir(settings.data_dir)  # files and the sandbox key lie there, whatever the database is
-            settings = settings.model_copy(update={"host": host, "port": sock.getsockname()[1]})
+            changed = {"host": host, "port": sock.getsockname()[1], "workers": workers}
+            settings = settings.model_copy(update=changed)
             with bootstrap.database(settings) as url:
                 ready = partial(_tell_where, settings, sandbox=sandbox)
-                uvloop.run(serving.serve(settings, url, sock, ready, sandbox=sandbox, scheduler=not no_scheduler))
+                if workers > 1:
+                    serving.serve_together(settings, url, sock, ready, scheduler=not no_scheduler)
+                else:
+                    uvloop.run(serving.serve(settings, url, sock, ready, sandbox=sandbox, scheduler=not no_scheduler))
         _out.print("stopped")
 
 

@@ -137,11 +137,10 @@ class DevelopmentKey:
             raise ValueError(f"{path} is not an Ed25519 key")  # noqa: TRY004  (the file is wrong, not a type)
         return cls(private)
 
-    def mint(self, sub: str, roles: list[str]) -> str:
-        """A token for this user and these roles that never expires."""
-        return jwt.encode(
-            {"sub": sub, "roles": roles}, self._private, algorithm="EdDSA", headers={"kid": self.public.kid}
-        )
+    def mint(self, sub: str, roles: list[str], expires_at: int | None = None) -> str:
+        """A token for this user and these roles, which never expires or at that second (Unix time)."""
+        claims = {"sub": sub, "roles": roles} | ({"exp": expires_at} if expires_at is not None else {})
+        return jwt.encode(claims, self._private, algorithm="EdDSA", headers={"kid": self.public.kid})
 
 
 class KeyRing:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 import uvicorn
+import uvloop
 
 from brojobs_es import bootstrap
 from brojobs_es.api.app import create_app
+from brojobs_es.console.processes import run_all
 from brojobs_es.settings import Settings
 
 GRACE_SECONDS: Final = 2
@@ -64,15 +66,20 @@ async def serve(
     *,
     sandbox: bool,
     scheduler: bool,
+    background: bool = True,
 ) -> None:
-    """Answer requests until SIGINT or SIGTERM; `ready` is called once requests are taken."""
-    async with bootstrap.running(settings, database_url, sandbox=sandbox) as runtime:
+    """Answer requests until SIGINT or SIGTERM; `ready` is called once requests are taken.
+
+    Without `background` somebody else keeps views, timers and evidence.
+    """
+    async with bootstrap.running(settings, database_url, sandbox=sandbox, background=background) as runtime:
         runtime.scheduler.running = scheduler
         config = uvicorn.Config(
             create_app(runtime),
             http="httptools",
             log_config=None,
             access_log=False,
+            proxy_headers=False,  # nothing here asks from where a request came
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
@@ -80,11 +87,34 @@ async def serve(
         await Server(config, ready, runtime.logs.listener.end).serve([sock])
 
 
-async def work(settings: Settings, database_url: str, ready: Callable[[], None]) -> None:
+def serve_together(
+    settings: Settings, database_url: str, sock: socket.socket, ready: Callable[[], None], *, scheduler: bool
+) -> None:
+    """Answer requests in as many processes as the settings say, with one more for the rest, until SIGINT or SIGTERM."""
+
+    def answering(tell: Callable[[], None]) -> Callable[[], None]:
+        return lambda: uvloop.run(
+            serve(settings, database_url, sock, tell, sandbox=False, scheduler=scheduler, background=False)
+        )
+
+    def nothing() -> None:
+        pass
+
+    run_all(
+        [
+            lambda: uvloop.run(work(settings, database_url, nothing, scheduler=scheduler)),
+            *(answering(nothing) for _ in range(settings.workers - 1)),
+            answering(ready),
+        ]
+    )
+
+
+async def work(settings: Settings, database_url: str, ready: Callable[[], None], *, scheduler: bool = True) -> None:
     """Keep the views up to date and fire timers until SIGINT or SIGTERM."""
     stop = asyncio.Event()
     for number in _SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with bootstrap.running(settings, database_url):
+    async with bootstrap.running(settings, database_url) as runtime:
+        runtime.scheduler.running = scheduler
         ready()
         await stop.wait()
