@@ -76,7 +76,7 @@ async def export_case(runtime: Runtime, files: FileStore, history: History, view
     Raises StoreUnavailable, and UNFIT where evidence or files are not as they were stored.
     """
     log = runtime.logs.log_of(history.order_id)
-    rows = await runtime.service.files(history.order_id)
+    rows = await runtime.service.shelf.of(history.order_id)
     words = wanted_in(entry.state for entry in history.entries if entry.state is not None)
     ring = await runtime.vault.to_read(words | {(row.uploaded_by, row.key) for row in rows})
     export = Export(

@@ -77,7 +77,7 @@ class StoredFile:
 
 
 class FileStore:
-    """Keeps files as `folder/<person>/<generation>/ab/cdef…` after their SHA-256, sealed with that generation of the
+    """Keeps files as `folder/<person>/<generation>/abcdef…` after their SHA-256, sealed with that generation of the
     uploader's key. The same content by the same person is one file; by two, each has one.
     """
 
@@ -144,7 +144,7 @@ class PersonFiles:
         """Where that file lies, or would. Raises FileNotFoundError for what is no SHA-256 in lower-case hex."""
         if not _SHA256.fullmatch(sha256):
             raise FileNotFoundError(sha256)
-        return self._folder / sha256[:2] / sha256[2:]
+        return self._folder / sha256
 
     async def open_stream(self, sha256: str) -> AsyncIterator[bytes]:
         """The file's bytes in blocks. Raises FileNotFoundError at once, not in the middle of an answer.
@@ -213,15 +213,14 @@ class _Sink:
         self._put(self._sealer.last(self._hash.digest()))
         os.fsync(self._file.fileno())
         sha256 = self._hash.hexdigest()
-        folder = home / sha256[:2]
-        folders.make(folder)
+        folders.make(home)
         try:
-            self._temporary.replace(folder / sha256[2:])
+            self._temporary.replace(home / sha256)
         except FileNotFoundError:  # an erasure has removed the folder meanwhile
             folders.forget()
-            folders.make(folder)
-            self._temporary.replace(folder / sha256[2:])
-        _sync_folder(folder)
+            folders.make(home)
+            self._temporary.replace(home / sha256)
+        _sync_folder(home)
         return sha256
 
     def _put(self, block: bytes) -> None:

@@ -60,8 +60,10 @@ def upload_endpoint(edge: Edge) -> Callable[[Request], Awaitable[Response]]:
             uploaded_at=order.now,
             key=own.generation,
         )
-        kept = await service.add_file(row, own)
-        again = key is not None and await service.used_before(caller, key, order.order_id, f"file {stored.sha256}")
+        kept = await service.shelf.add(row, own)
+        again = key is not None and await service.shelf.used_before(
+            caller.sub, key, order.order_id, f"file {stored.sha256}"
+        )
         return JsonAnswer(_shown(kept), headers={"Idempotency-Replayed": "true"} if again else None)
 
     return upload
@@ -76,7 +78,7 @@ def add_downloads(router: APIRouter, edge: Edge) -> None:
         history, viewer = await service.see(uuid_in_path(request.path_params["order_id"]), await edge.caller(request))
         viewer.must_be(Role.BUYER, Role.SELLER, Role.MEDIATOR, Role.AUDITOR)
         file_id = request.path_params["file_id"]
-        rows = await service.files(history.order_id, [file_id]) if _SHA256.fullmatch(file_id) else []
+        rows = await service.shelf.of(history.order_id, [file_id]) if _SHA256.fullmatch(file_id) else []
         row = next((row for row in sorted(rows, key=lambda row: row.uploaded_by != viewer.id) if not row.erased), None)
         if row is None:
             raise NotFound

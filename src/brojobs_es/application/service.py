@@ -7,21 +7,21 @@ says. A key's first success is kept in the commit of its events and is answered 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from brojobs_es.aggregates.base import Actor, Cause, Event, FileRef, Role, Words
+from brojobs_es.aggregates.base import Actor, Cause, Event, Role
 from brojobs_es.aggregates.commands.ordering import Place, check_offer, place
 from brojobs_es.aggregates.commands.situation import Command, Known, Situation
 from brojobs_es.application.access import Caller, NotFound, Viewer, viewer_of
 from brojobs_es.application.history import History
 from brojobs_es.application.idempotency import FirstAnswer, KeyUse, must_be_the_same, record_of
+from brojobs_es.application.kept import Kept
 from brojobs_es.application.records import (
     Append,
     EventLog,
-    FileRow,
     IdempotencyRecord,
     KeyTaken,
     NewEvent,
@@ -33,19 +33,20 @@ from brojobs_es.application.sealing import (
     KeyVault,
     decoded,
     encoded,
-    opened_rows,
     recorded,
     ring_for,
-    sealed_row,
 )
-from brojobs_es.application.standing import Standing, Standings
+from brojobs_es.application.shelf import Shelf
+from brojobs_es.application.standing import Standing
 from brojobs_es.application.turns import Turns
 from brojobs_es.case import Case
 from brojobs_es.clock import Clock
 from brojobs_es.errors import Refusal
 from brojobs_es.ids import order_id_for
 from brojobs_es.terms import Terms
-from brojobs_es.vault import PersonKey
+
+KEPT_BYTES_MAX: Final = 64 * 1024 * 1024
+"""How much memory the folded orders may take, about; those touched last are kept."""
 
 ATTEMPTS: Final = 25
 """How often a command that loses races is judged again before it is told to try later."""
@@ -98,7 +99,8 @@ class Service:
         self._vault = vault
         self._clock = clock
         self._terms = terms
-        self._standings = Standings()
+        self._standings: Kept[UUID, Standing] = Kept(KEPT_BYTES_MAX, lambda standing: standing.weight)
+        self.shelf = Shelf(log, vault)
         self._orders = Turns(lambda: StoreUnavailable("other commands on this order take too long"))
         self._keys = Turns(lambda: Refusal("request_in_progress"))
 
@@ -263,7 +265,7 @@ class Service:
         version = dispute.version if dispute_id and dispute else case.order.version
         if if_match is not None and version not in if_match:
             raise Refusal("version_conflict", facts={"current_version": version})
-        files = await self._named_files(current.order_id, attempt.body, attempt.actor.id)
+        files = await self.shelf.named(current.order_id, attempt.body, attempt.actor.id)
         known = Known(files, current.positions)
         situation = Situation(case.order, dispute, attempt.actor, current.now, attempt.body, known)
         case.execute(attempt.command, situation, attempt.cause)
@@ -286,18 +288,6 @@ class Service:
                 at=current.now,
             )
         )
-
-    async def _named_files(self, order_id: UUID, body: Any, actor_id: str | None) -> Mapping[str, FileRef]:
-        """The files that a body names; of a content that both parties uploaded, the actor's own. Erased ones are gone."""
-        named = _file_ids(body.model_dump())
-        if not named:
-            return {}
-        rows = sorted(await self.files(order_id, named), key=lambda row: row.uploaded_by == actor_id)
-        return {
-            r.file_id: FileRef(r.file_id, Words(r.uploaded_by, r.name), r.size, r.media_type)
-            for r in rows
-            if not r.erased
-        }
 
     # -- what stands
 
@@ -331,7 +321,8 @@ class Service:
         return self._kept((await self._history(order_id)).standing(), epoch)
 
     def _kept(self, standing: Standing, epoch: int) -> Standing:
-        self._standings.keep(standing, epoch)
+        standing.case.new = []
+        self._standings.keep(standing.order_id, standing, epoch)
         return standing
 
     # -- recording
@@ -374,31 +365,6 @@ class Service:
         target = _target(command, history.case, dispute_id) if command else None
         return Answer(history, viewer, replayed=True, dispute_id=target)
 
-    # -- files
-
-    async def add_file(self, row: FileRow, key: PersonKey) -> FileRow:
-        """Note a file that was stored under the uploader's key; the row that stands: a first upload keeps its name."""
-        (kept,) = await opened_rows(self._vault, [await self._log.add_file(sealed_row(row, key))])
-        return kept
-
-    async def files(self, order_id: UUID, file_ids: Sequence[str] | None = None) -> list[FileRow]:
-        """An order's files, all of them or those named, by time of upload; the names of erased ones are placeholders."""
-        return await opened_rows(self._vault, await self._log.files(order_id, file_ids))
-
-    async def used_before(self, caller: Caller, key: str, order_id: UUID, content: str) -> bool:
-        """Bind a key to something without events (an upload); whether it already was. Another content is refused."""
-        use = KeyUse.of(caller.sub, key, str(order_id), content)
-        kept = await self._log.find_key(caller.sub, key)
-        if kept is None:
-            try:
-                await self._log.append(Append(order_id, (), await record_of(self._vault, use, order_id, b"{}")))
-            except KeyTaken as taken:
-                kept = taken.record
-        if kept is None:
-            return False
-        await must_be_the_same(self._vault, kept, use)
-        return True
-
 
 def _cause(actor: Actor, command: str) -> Cause:
     command_id = uuid4()
@@ -415,13 +381,3 @@ def _key_use(ask: Ask, target: str, content: object) -> KeyUse | None:
 def _target(command: Command, case: Case, dispute_id: UUID | None) -> UUID | None:
     """The dispute that an answer shows: the one that the command was about or has opened."""
     return case.dispute.id if command.name == "open-dispute" and case.dispute else dispute_id
-
-
-def _file_ids(value: Any) -> list[str]:
-    """Every file id that a body names, wherever it stands in it."""
-    if isinstance(value, dict):
-        named = list(value.get("files") or ())
-        return named + [i for key, v in value.items() if key != "files" for i in _file_ids(v)]
-    if isinstance(value, list):
-        return [i for item in value for i in _file_ids(item)]
-    return []

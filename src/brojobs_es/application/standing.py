@@ -1,9 +1,8 @@
-"""An order as it stands, without the events that made it so; and those that this process need not fold again."""
+"""An order as it stands, without the events that made it so."""
 
 from __future__ import annotations
 
 from array import array
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,9 +11,6 @@ from uuid import UUID
 
 from brojobs_es.aggregates.base import Event
 from brojobs_es.case import Case
-
-KEPT_BYTES_MAX: Final = 64 * 1024 * 1024
-"""How many bytes of stored events the kept orders may have been folded from; a folded order takes about that many."""
 
 _ORDER_BYTES: Final = 4096
 
@@ -38,6 +34,11 @@ class Standing:
     def of_new(cls, case: Case, now: datetime) -> Standing:
         """A case of which nothing is recorded yet."""
         return cls(case.order.id, case, now, array("q"), array("q"), 0)
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes of memory it takes: no more than what it was folded from, and the order itself."""
+        return _ORDER_BYTES + self.stored_bytes
 
     def position_of(self, version: int) -> int | None:
         """The position of a version of the order's own stream; None while it is not recorded."""
@@ -79,55 +80,3 @@ class Standing:
 def own_positions(order_id: UUID, events: Iterable[tuple[Event, int]]) -> array[int]:
     """Positions of the order's own events among those of its case."""
     return array("q", (position for event, position in events if event.originator_id == order_id))
-
-
-class Standings:
-    """The orders that commands touched last, as they stood then: somebody else may have changed them since.
-
-    They hold people's words in clear. All are dropped when the vault's epoch grows, as somebody was erased.
-    """
-
-    def __init__(self, bytes_max: int = KEPT_BYTES_MAX) -> None:
-        self._bytes_max = bytes_max
-        self._bytes = 0
-        self._epoch = 0
-        self._kept: OrderedDict[UUID, Standing] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def get(self, order_id: UUID, epoch: int) -> Standing | None:
-        """The order as it was kept under this epoch of the vault."""
-        self._move_to(epoch)
-        kept = self._kept.get(order_id)
-        if kept is not None:
-            self._kept.move_to_end(order_id)
-        return kept
-
-    def keep(self, standing: Standing, epoch: int) -> None:
-        """Keep an order, everything of it recorded; what was opened under an older epoch is not kept."""
-        self._move_to(epoch)
-        if epoch < self._epoch:
-            return
-        self.drop(standing.order_id)
-        standing.case.new = []
-        self._kept[standing.order_id] = standing
-        self._bytes += _weight(standing)
-        while self._bytes > self._bytes_max:
-            _, oldest = self._kept.popitem(last=False)
-            self._bytes -= _weight(oldest)
-
-    def drop(self, order_id: UUID) -> None:
-        """Forget an order."""
-        kept = self._kept.pop(order_id, None)
-        if kept is not None:
-            self._bytes -= _weight(kept)
-
-    def _move_to(self, epoch: int) -> None:
-        if epoch > self._epoch:
-            self._kept.clear()
-            self._bytes, self._epoch = 0, epoch
-
-
-def _weight(standing: Standing) -> int:
-    return _ORDER_BYTES + standing.stored_bytes
