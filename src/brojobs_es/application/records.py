@@ -51,7 +51,7 @@ class LoggedEvent(NamedTuple):
 
 
 class RecordedEvent(NamedTuple):
-    """A stored event: where it lies (log and position, in commit order) and when the database took it (UTC)."""
+    """A stored event, and where it lies: log and position, in commit order."""
 
     log: int
     position: int
@@ -60,7 +60,6 @@ class RecordedEvent(NamedTuple):
     stream_version: int
     topic: str
     state: bytes
-    recorded_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

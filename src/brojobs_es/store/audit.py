@@ -22,7 +22,7 @@ from brojobs_es.store.log import Logs
 
 POSITION_MAX: Final = 2**63 - 1
 NOTE: Final = "MediatorNoteAdded"
-_COLUMNS: Final = "e.position, e.order_id, e.stream_id, e.stream_version, e.topic, e.state, e.recorded_at"
+_COLUMNS: Final = "e.position, e.order_id, e.stream_id, e.stream_version, e.topic, e.state"
 _TYPE: Final = "split_part(e.topic, ':', 2)"
 _TRACKED: Final = f"(SELECT coalesce(max(position), 0) FROM views.tracking WHERE view = '{VIEW}' AND log = %(log)s)"
 

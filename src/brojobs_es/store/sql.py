@@ -11,8 +11,7 @@ VERSION_GAP: Final = "VG001"
 STATEMENT_MAX: Final = 500
 """Events in one INSERT; more are spread over several statements of one transaction."""
 
-_COLUMNS: Final = "position, order_id, stream_id, stream_version, topic, state, recorded_at"
-_LOGGED: Final = "position, order_id, stream_id, stream_version, topic, state"
+_COLUMNS: Final = "position, order_id, stream_id, stream_version, topic, state"
 _KEY_COLUMNS: Final = "caller, key, request_digest, order_id, answer"
 _FILE_COLUMNS: Final = "order_id, file_id, name, size, media_type, uploaded_by, uploaded_at, key"
 _REFUSAL_COLUMNS: Final = "order_id, actor_id, actor_role, command, code, command_id, at"
@@ -102,19 +101,19 @@ def select_after(log: int) -> str:
 def select_logged_after(log: int) -> str:
     """What folds read of events after a position, at most so many."""
     return f"""
-        SELECT {_LOGGED} FROM {schema(log)}.events WHERE position > %s ORDER BY position LIMIT %s
+        SELECT {_COLUMNS} FROM {schema(log)}.events WHERE position > %s ORDER BY position LIMIT %s
     """
 
 
 def select_logged_by_order(log: int) -> str:
     """What folds read of all events up to a position, one order after the other."""
-    return f"SELECT {_LOGGED} FROM {schema(log)}.events WHERE position <= %s ORDER BY order_id, position"
+    return f"SELECT {_COLUMNS} FROM {schema(log)}.events WHERE position <= %s ORDER BY order_id, position"
 
 
 def select_logged_before(log: int) -> str:
     """What folds read of some orders, each up to a position: arrays of orders and of the positions they end before."""
     return f"""
-        SELECT {_LOGGED} FROM unnest(%s::uuid[], %s::bigint[]) AS wanted (order_id, ends_before)
+        SELECT {_COLUMNS} FROM unnest(%s::uuid[], %s::bigint[]) AS wanted (order_id, ends_before)
         JOIN {schema(log)}.events USING (order_id) WHERE position < ends_before ORDER BY order_id, position
     """
 
