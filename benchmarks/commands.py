@@ -1,11 +1,11 @@
 """Commands a second and their latency: our service with everything on, the plain library, pgbench, a constant route.
 
-    python -m benchmarks.commands                                   all of it, in turns; about six minutes
+    python -m benchmarks.commands                                   all of it, in turns; about seven minutes
     python -m benchmarks.commands --seconds 2 --rounds 1            a first look, under 90 seconds
     python -m benchmarks.commands --only service --clients 64       one of them
 
-Rounds take turns (A B C D, D C B A), so that what drifts hits all alike; ratios are of the same round, and medians are
-over the rounds. A run of all four is written to benchmarks/results/commands.json; `python -m benchmarks.report` puts it
+Rounds take turns (A B C …, … C B A), so that what drifts hits all alike; ratios are of the same round, and medians are
+over the rounds. A run of all is written to benchmarks/results/commands.json; `python -m benchmarks.report` puts it
 into the documentation.
 """
 
@@ -28,7 +28,7 @@ from benchmarks.pgbench import Pgbench
 from benchmarks.report import console_table, verdicts
 from benchmarks.stage import ROOT, Server, Service, Stage, constant_route, library_peer, service, stage
 
-TARGETS: Final = ("service", "library", "pgbench", "constant")
+TARGETS: Final = ("service", "fileless", "library", "pgbench", "constant")
 RESULT: Final = ROOT / "benchmarks" / "results" / "commands.json"
 SETTLE_SECONDS: Final = 60.0
 
@@ -60,8 +60,11 @@ def measures(given: argparse.Namespace, on: Stage, stack: contextlib.ExitStack) 
     def add(target: str, server: Server) -> None:
         found[target] = lambda clients: load(target, server, on, clients, given.warm_up, given.seconds)
 
-    if "service" in given.only:
-        add("service", stack.enter_context(service(on, shlex.split(given.service_args))))
+    of_service = [target for target in ("service", "fileless") if target in given.only]
+    if of_service:
+        server = stack.enter_context(service(on, shlex.split(given.service_args)))
+        for target in of_service:
+            add(target, server)
     if "library" in given.only:
         add("library", stack.enter_context(library_peer(on)))
     if "pgbench" in given.only:

@@ -134,13 +134,7 @@ def life_of_order(people: People) -> Callable[[], Life]:
 
     def life() -> Life:
         buyer, seller = random.choice(people.buyers), random.choice(people.sellers)
-        placing = {"seller_id": seller.id, "title": "Un logo", "brief": words(), "price": PRICE, "due_at": due_at}
-        answer = yield Step("place", command("/v1/orders", buyer, placing), b"201")
-        order = "/v1/orders/" + field(answer, "order_id", _ID_CHARS)
-        paying = {"payment_reference": secrets.token_hex(8), "amount": PRICE}
-        yield Step("confirm-payment", command(f"{order}/confirm-payment", people.operator, paying))
-        for writer in (buyer, seller):
-            yield Step("post-message", command(f"{order}/post-message", writer, {"text": words()}))
+        order = yield from _begun(people.operator, buyer, seller, due_at)
         drawing = b"<svg>" + secrets.token_hex(500).encode() + b"</svg>"
         answer = yield Step("upload", upload(f"{order}/files", seller, drawing), is_command=False)
         delivery = {"note": words(), "files": [field(answer, "file_id", 64)]}
@@ -149,6 +143,33 @@ def life_of_order(people: People) -> Callable[[], Life]:
         yield Step("accept-delivery", accepting, proof=b'"status":"completed"')
 
     return life
+
+
+def life_without_file(people: People) -> Callable[[], Life]:
+    """Six commands as well, the last two a request to cancel and its acceptance: an order that ends without a file."""
+    due_at = due_in(14)
+
+    def life() -> Life:
+        buyer, seller = random.choice(people.buyers), random.choice(people.sellers)
+        order = yield from _begun(people.operator, buyer, seller, due_at)
+        asking = {"reason": "other", "comment": words()}
+        yield Step("request-cancellation", command(f"{order}/request-cancellation", buyer, asking))
+        accepting = command(f"{order}/accept-cancellation", seller, {})
+        yield Step("accept-cancellation", accepting, proof=b'"status":"cancelled"')
+
+    return life
+
+
+def _begun(operator: Person, buyer: Person, seller: Person, due_at: str) -> Generator[Step, bytes, str]:
+    """Four commands: placed, paid, a message of each side; the order's path."""
+    placing = {"seller_id": seller.id, "title": "Un logo", "brief": words(), "price": PRICE, "due_at": due_at}
+    answer = yield Step("place", command("/v1/orders", buyer, placing), b"201")
+    order = "/v1/orders/" + field(answer, "order_id", _ID_CHARS)
+    paying = {"payment_reference": secrets.token_hex(8), "amount": PRICE}
+    yield Step("confirm-payment", command(f"{order}/confirm-payment", operator, paying))
+    for writer in (buyer, seller):
+        yield Step("post-message", command(f"{order}/post-message", writer, {"text": words()}))
+    return order
 
 
 def life_of_library_order() -> Callable[[], Life]:

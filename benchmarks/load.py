@@ -19,15 +19,24 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 import uvloop
 
 from benchmarks.cpu import cpu_seconds
-from benchmarks.lives import Life, People, Step, constant_answers, life_of_library_order, life_of_order
+from benchmarks.lives import (
+    Life,
+    People,
+    Step,
+    constant_answers,
+    life_of_library_order,
+    life_of_order,
+    life_without_file,
+)
 
-TARGETS: Final = ("service", "library", "constant")
+TARGETS: Final = ("service", "fileless", "library", "constant")
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _DRAIN_SECONDS: Final = 10.0
 
@@ -36,7 +45,8 @@ _DRAIN_SECONDS: Final = 10.0
 class Tally:
     """What the clients count together; latencies in seconds."""
 
-    latencies: list[float] = field(default_factory=list)
+    commands: dict[str, list[float]] = field(default_factory=dict)
+    others: dict[str, list[float]] = field(default_factory=dict)
     lives: int = 0
     requests: int = 0
     errors: Counter[str] = field(default_factory=Counter)
@@ -97,8 +107,9 @@ class Client(asyncio.Protocol):
 
     def _answered(self, status: bytes, body: bytes) -> None:
         tally, step = self._tally, self._step
-        if tally.counting and step.is_command:
-            tally.latencies.append(time.perf_counter() - self._sent_at)
+        if tally.counting:
+            took = time.perf_counter() - self._sent_at
+            (tally.commands if step.is_command else tally.others).setdefault(step.name, []).append(took)
         tally.requests += 1
         if status != step.status or step.proof not in body:
             self._fail(f"{step.name} {status.decode(errors='replace')}", body)
@@ -122,7 +133,9 @@ class Client(asyncio.Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """One run. Rates and latencies are of commands answered in the window; `cores` is CPU seconds a second in it."""
+    """One run. Rates and latencies are of commands answered in the window; `cores` is CPU seconds a second in it;
+    `steps_p50_ms` has the median latency of each kind of request, uploads too.
+    """
 
     clients: int
     seconds: float
@@ -135,6 +148,7 @@ class Outcome:
     requests: int
     errors: dict[str, int]
     samples: list[str]
+    steps_p50_ms: dict[str, float]
     cores: dict[str, float]
 
 
@@ -167,7 +181,8 @@ async def run(
             await all_ended.wait()
     except TimeoutError:
         tally.failed(f"{clients - len(ended)} clients without an answer after {_DRAIN_SECONDS:.0f} s")
-    latencies = sorted(tally.latencies)
+    latencies = sorted(chain.from_iterable(tally.commands.values()))
+    steps = {**tally.commands, **tally.others}
     return Outcome(
         clients=clients,
         seconds=took,
@@ -180,6 +195,7 @@ async def run(
         requests=tally.requests,
         errors=dict(tally.errors),
         samples=tally.samples,
+        steps_p50_ms={name: percentile(sorted(each), 50) * 1000 for name, each in steps.items()},
         cores={name: (after[name] - before[name]) / took for name in watched},
     )
 
@@ -192,13 +208,14 @@ def percentile(ordered: list[float], percent: float) -> float:
 
 
 def lives(target: str, folder: Path | None) -> Callable[[], Life]:
-    """What is played against a target; the service's people have tokens of the sandbox in this data folder."""
+    """What is played against a target (`fileless` is the service too); the service's people have tokens of the sandbox in this data folder."""
     if target == "library":
         return life_of_library_order()
     if target == "constant":
         return constant_answers()
     assert folder is not None, "the service needs --folder, where its sandbox keeps its key"
-    return life_of_order(People.of_sandbox(folder))
+    life = life_of_order if target == "service" else life_without_file
+    return life(People.of_sandbox(folder))
 
 
 def main() -> None:

@@ -40,12 +40,12 @@ def recorded(of: Service, output: Path, seconds: int, rate: int, *options: str) 
         raise RuntimeError(f"py-spy failed: {done.stdout}{done.stderr}")
 
 
-def take(on: Stage, clients: int, seconds: int, rate: int, service_args: str) -> tuple[str, str]:
+def take(on: Stage, life: str, clients: int, seconds: int, rate: int, service_args: str) -> tuple[str, str]:
     """A flame graph (SVG) and collapsed stacks of the service under load."""
     graph, stacks = on.folder / "profile.svg", on.folder / "profile.txt"
     with service(on, shlex.split(service_args)) as of:
         command = [
-            *(sys.executable, "-m", "benchmarks.load", "service", "--port", str(of.port), "--folder", str(of.folder)),
+            *(sys.executable, "-m", "benchmarks.load", life, "--port", str(of.port), "--folder", str(of.folder)),
             *("--clients", str(clients), "--warm-up", "0", "--seconds", str(_WARM_UP_SECONDS + 2 * seconds + 3)),
         ]
         load = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -123,6 +123,7 @@ def told(stacks: str, clients: int) -> str:
 def main() -> None:
     """Profile and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--life", choices=["service", "fileless"], default="service", help="with or without a file")
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--seconds", type=int, default=10, help="of each of two recordings")
     parser.add_argument("--rate", type=int, default=250, help="samples a second")
@@ -130,7 +131,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder")
     given = parser.parse_args()
     with stage() as on:
-        graph, stacks = take(on, given.clients, given.seconds, given.rate, given.service_args)
+        graph, stacks = take(on, given.life, given.clients, given.seconds, given.rate, given.service_args)
     given.output.mkdir(parents=True, exist_ok=True)
     page = told(stacks, given.clients)
     (given.output / "profile.svg").write_text(graph, encoding="utf-8")

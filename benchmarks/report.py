@@ -19,6 +19,7 @@ RESULTS: Final = ROOT / "benchmarks" / "results"
 PAGES: Final = (ROOT / "README.md", ROOT / "docs" / "explanation" / "performance.md")
 NAMES: Final = {
     "service": "this service, everything on",
+    "fileless": "this service, lives without a file",
     "library": "plain `eventsourcing` + FastAPI",
     "pgbench": "pgbench, one such row a transaction",
     "constant": "FastAPI answering a constant",
