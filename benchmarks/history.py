@@ -17,12 +17,13 @@ import random
 import shlex
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from rich.console import Console
 
 from benchmarks import machine
+from benchmarks.cpu import running_seconds
 from benchmarks.filling import fill, lengthen, orders_in_progress, play_life
 from benchmarks.lives import People, command, words
 from benchmarks.report import history_table, history_verdicts
@@ -55,29 +56,42 @@ def prepare(on: Stage, name: str, log_events: int, service_args: list[str]) -> d
     return of_length
 
 
-def say(talker: Talker, people: People, order_id: UUID) -> float:
-    """Post a message; how many seconds that took."""
+class Sample(NamedTuple):
+    """Seconds by the clock, and of a core in the service's process."""
+
+    clock: float
+    cpu: float
+
+
+def say(at: Service, talker: Talker, people: People, order_id: UUID) -> Sample:
+    """Post a message; what that took."""
     writer = random.choice((people.buyers[0], people.sellers[0]))
-    talker.ask(command(f"/v1/orders/{order_id}/post-message", writer, {"text": words()}))
-    return talker.seconds
+    request = command(f"/v1/orders/{order_id}/post-message", writer, {"text": words()})
+    before = running_seconds(at.pid)
+    talker.ask(request)
+    return Sample(talker.seconds, running_seconds(at.pid) - before)
 
 
-def sample(services: dict[str, Service], orders: dict[str, dict[UUID, int]]) -> dict[tuple[str, int, str], list[float]]:
-    """Seconds by (log, length, cold or warm), in turns over everything."""
+def sample(
+    services: dict[str, Service], orders: dict[str, dict[UUID, int]]
+) -> dict[tuple[str, int, str], list[Sample]]:
+    """Samples by (log, length, cold or warm), in turns over everything."""
     with contextlib.ExitStack() as stack:
         talkers = {name: stack.enter_context(Talker(at.port)) for name, at in services.items()}
         people = {name: People.of_sandbox(at.folder) for name, at in services.items()}
         cold = [(name, order_id, length) for name, each in orders.items() for order_id, length in each.items()]
         warm = [(name, order_id, length) for name, order_id, length in cold for _ in range(WARM[length])]
-        found: dict[tuple[str, int, str], list[float]] = {}
-        for name in services:  # connections, code and tokens are warm before anything counts
+        found: dict[tuple[str, int, str], list[Sample]] = {}
+        for name, at in services.items():  # connections, code and tokens are warm before anything counts
             first = orders_in_progress(talkers[name], people[name], 1)[0]
             for _ in range(20):
-                say(talkers[name], people[name], first)
+                say(at, talkers[name], people[name], first)
         for state, visits in (("cold", cold), ("warm", warm)):
             random.shuffle(visits)
             for name, order_id, length in visits:
-                found.setdefault((name, length, state), []).append(say(talkers[name], people[name], order_id))
+                found.setdefault((name, length, state), []).append(
+                    say(services[name], talkers[name], people[name], order_id)
+                )
     return found
 
 
@@ -106,10 +120,11 @@ def main() -> None:
             found = sample({"small": small, "large": large}, orders)
     result["rows"] = [
         {
-            "log": name, "order_events": length, "state": state, "samples": len(seconds),
-            "p50_ms": median(seconds) * 1000, "max_ms": max(seconds) * 1000,
+            "log": name, "order_events": length, "state": state, "samples": len(taken),
+            "p50_ms": median(each.clock for each in taken) * 1000, "max_ms": max(taken).clock * 1000,
+            "cpu_p50_ms": median(each.cpu for each in taken) * 1000,
         }
-        for (name, length, state), seconds in sorted(found.items())
+        for (name, length, state), taken in sorted(found.items())
     ]  # fmt: skip
     result["load_after"] = machine.load()
     _out.print(history_table(result))
