@@ -193,6 +193,21 @@ async def test_a_runner_sees_what_is_stored_while_it_runs(logs: Logs, clean_logs
         assert all(lag.behind == 0 for lag in await views.lag() if lag.log == story.log)
 
 
+async def test_how_late_the_views_are_is_known_without_asking(logs: Logs, clean_logs: str) -> None:
+    """The age of the oldest event of the last batch; nothing when there was none; more and more when nobody looks."""
+    story = await Story(logs).say(1)
+    async with projector(clean_logs, logs.count) as views:
+        assert views.lag_seconds() == 0.0
+        await asyncio.sleep(0.3)
+        await story.say(2)
+        await views.step(story.log)
+        assert 0.3 <= views.lag_seconds() < 5.0
+        await views.step(story.log)
+        assert views.lag_seconds() == 0.0
+        await asyncio.sleep(0.4)
+        assert views.lag_seconds() > 0.0
+
+
 async def test_waiting_in_another_process(logs: Logs, clean_logs: str) -> None:
     """Who does not run the views can wait for those who do."""
     story = await Story(logs).say(1)

@@ -7,7 +7,7 @@ released, refunded or commission.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Final
@@ -89,7 +89,7 @@ class Ledger:
             for credit, amount in parts
             if amount
         )
-        return replace(self, entries=self.entries + made)
+        return Ledger(self.currency, self.entries + made)
 
 
 class EscrowView:

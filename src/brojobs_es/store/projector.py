@@ -110,6 +110,7 @@ class Projector:
         self._listener = Listener(target, [sql.channel(log) for log in range(logs)])
         self._memories: dict[int, dict[tuple[int, tuple[str, ...]], Memory]] = {}
         self._reached: dict[tuple[int, str], int] = {}
+        self._looked: dict[int, tuple[float, float]] = {}
         self._moved = asyncio.Event()
 
     async def open(self) -> None:
@@ -150,6 +151,16 @@ class Projector:
             last, tracked = rows
             lags += [Lag(view, log, max(0, last - tracked.get(view, 0))) for view in self._names]
         return lags
+
+    def lag_seconds(self) -> float:
+        """How late the views of orders are, from what this process's runner saw last: nothing is asked of the database.
+
+        The age that the oldest event of the last batch had reached when it came into the views, 0.0 where there was
+        none to take; and the time by which the runner is late to look again. The worst of all logs.
+        """
+        now = monotonic()
+        late = [age + max(0.0, now - looked - self._poll_seconds) for looked, age in self._looked.values()]
+        return max(late, default=0.0)
 
     async def parked(self) -> list[ParkedEvent]:
         """All parked events of these views, by view, log and position."""
@@ -265,6 +276,7 @@ class Projector:
             held = await self._hold(connection, log, names)
             reached = dict(held)
             left: dict[tuple[int, tuple[str, ...]], Memory] = {}
+            age = 0.0
             for position in sorted(set(held.values())):
                 views = tuple(view for view, at in held.items() if at == position)
                 memory = memories.get((position, views)) or Memory()
@@ -272,11 +284,13 @@ class Projector:
                 if events:
                     await self._take(connection, log, views, events, memory)
                     await _track(connection, log, views, events[-1].position)
+                    age = max(age, await _age(connection, log, events[0].position))
                     memory.keep(ORDERS_KEPT)
                     reached |= dict.fromkeys(views, events[-1].position)
                 left[reached[views[0]], views] = memory
         if names == self._views.names:
             self._memories[log] = left
+            self._looked[log] = (monotonic(), age)
         self._reached |= {(log, view): position for view, position in reached.items()}
         if reached == held:
             return False
@@ -325,6 +339,12 @@ def _nobody(done: int, last: int) -> None:
 async def _track(connection: Connection, log: int, views: Sequence[str], position: int) -> None:
     query = "UPDATE views.tracking SET position = %s WHERE log = %s AND view = ANY(%s)"
     await connection.execute(query, (position, log, list(views)))
+
+
+async def _age(connection: Connection, log: int, position: int) -> float:
+    cursor = await connection.execute(sql.select_age(log).encode(), (position,))
+    row = await cursor.fetchone()
+    return float(row[0]) if row is not None else 0.0
 
 
 async def _last_and_tracked(connection: Connection, log: int) -> tuple[int, Mapping[str, int]]:
