@@ -92,9 +92,12 @@ def filters(dice: random.Random, orders: list[UUID], events: int) -> Iterator[Ev
         )
 
 
-async def test_every_combination_of_filters_however_far_the_view_is(clean_logs: str, log_count: int) -> None:
+async def test_every_combination_of_filters_however_far_the_view_is(
+    clean_logs: str, log_count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Against a selection made here, with a view that has seen nothing, a part, and all: the answers are the same."""
     events = 600
+    monkeypatch.setattr("brojobs_es.store.projector.BATCH", events * 5 // 6 // log_count)
     dice = random.Random(3)
     projector = Projector(clean_logs, log_count, (), decode, tables=[AuditTable()])
     await projector.open()
@@ -118,6 +121,44 @@ async def test_every_combination_of_filters_however_far_the_view_is(clean_logs: 
                     row = connection.execute("SELECT count(*) FROM views.audit").fetchone()
                 assert row == (events,)
     await projector.close()
+
+
+ODD_STATES = [
+    *(json.dumps({"cause": {"actor": {"id": who}}, "recorded_at": "2026-03-01T12:00:00.123456Z"}).encode()
+      for who in (None, "", "ann", "é" * 400, 'a"b', "a\x00b", 7, ["ann"], {"id": "ann"})),
+    *(json.dumps({"cause": {"actor": {"id": "ann"}}, "recorded_at": at}).encode()
+      for at in ("2026-03-01T12:00:00", "2026-03-01T14:00:00+02:00", "2026-03-01", "soon", 5, None)),
+    b'{"cause":{"actor":{"id":"ann"},"actor":{"id":"bob"}},"recorded_at":"2026-03-01T12:00:00Z"}',
+    b'{"cause":{"actor":{}},"recorded_at":"2026-03-01T12:00:00Z"}',
+    b'{"cause":"ann","recorded_at":"2026-03-01T12:00:00Z"}',
+    b'{"recorded_at":"2026-03-01T12:00:00Z"}',
+    b'{"cause":{"actor":{"id":"\xff"}},"recorded_at":"2026-03-01T12:00:00Z"}',
+    b'{"cause":{"actor":{"id":"ann"}},"note":"\xff","recorded_at":"2026-03-01T12:00:00Z"}',
+    b'{"cause":{"actor":{"id":"ann"}},"note":"\\ud800","recorded_at":"2026-03-01T12:00:00Z"}',
+    b'{"cause":{"actor":{"id":"ann"}},"recorded_at":"2026-03-01T12:00:00Z"', b"[]", b"", b"{}",
+]  # fmt: skip
+
+
+async def test_what_is_read_here_is_what_the_database_reads(clean_logs: str) -> None:
+    """The view has of every state, ordinary or odd, what `views.audit_facts` finds in it."""
+    topics = ["order:Delivered", "Toy", "a:b:c", f"order:{'x' * 100}"]
+    order = uuid4()
+    events = [NewEvent(order, n + 1, topics[n % 4], odd) for n, odd in enumerate(ODD_STATES)]
+    projector = Projector(clean_logs, 1, (), decode, tables=[AuditTable()])
+    await projector.open()
+    async with opened(clean_logs) as logs:
+        await logs.append(Append(order, tuple(events)))
+    await projector.catch_up()
+    await projector.close()
+    differing = """
+        SELECT e.position, convert_from(e.state, 'LATIN1'), a, f FROM log_0.events e
+        CROSS JOIN LATERAL views.audit_facts(e.state) f LEFT JOIN views.audit a ON a.position = e.position
+        WHERE (a.type, a.actor_id, a.recorded_at) IS DISTINCT FROM
+            (left(split_part(e.topic, ':', 2), 64), f.actor_id, f.recorded_at)
+    """
+    with psycopg.connect(clean_logs) as connection:
+        assert connection.execute(differing).fetchall() == []
+        assert connection.execute("SELECT count(*) FROM views.audit").fetchone() == (len(ODD_STATES),)
 
 
 async def test_rebuilding_the_view_gives_the_same_rows(clean_logs: str, log_count: int) -> None:
