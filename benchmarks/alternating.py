@@ -48,7 +48,7 @@ def main() -> None:
         Talker(one.port) as first,
         Talker(other.port) as second,
     ):
-        sent, refused = refusals([first, second], People.of_sandbox(one.folder), given.commands)
+        sent, refused = refusals([first, second], People.of(one.folder), given.commands)
     print(f"{sent - refused.total()} of {sent} commands accepted")
     for answer, times in refused.most_common(5):
         print(f"{times} × {answer}")

@@ -46,7 +46,7 @@ def prepare(on: Stage, name: str, log_events: int, service_args: list[str]) -> d
     """A database of that name with its log filled; its orders with their lengths."""
     lengths = [length for length, count in ORDERS[name].items() for _ in range(count)]
     with service(on, service_args, name=name) as at, Talker(at.port) as talker:
-        people = People.of_sandbox(at.folder)
+        people = People.of(at.folder)
         life = play_life(talker, people)
         orders = orders_in_progress(talker, people, len(lengths))
     of_length = dict(zip(orders, lengths, strict=True))
@@ -78,7 +78,7 @@ def sample(
     """Samples by (log, length, cold or warm), in turns over everything."""
     with contextlib.ExitStack() as stack:
         talkers = {name: stack.enter_context(Talker(at.port)) for name, at in services.items()}
-        people = {name: People.of_sandbox(at.folder) for name, at in services.items()}
+        people = {name: People.of(at.folder) for name, at in services.items()}
         cold = [(name, order_id, length) for name, each in orders.items() for order_id, length in each.items()]
         warm = [(name, order_id, length) for name, order_id, length in cold for _ in range(WARM[length])]
         found: dict[tuple[str, int, str], list[Sample]] = {}

@@ -38,7 +38,7 @@ _out = Console(highlight=False, width=110)
 
 def lags(of: Service, until: float) -> list[float]:
     """Seconds from the answer to a placing until the list of orders has it, one after the other."""
-    people, found = People.of_sandbox(of.folder), []
+    people, found = People.of(of.folder), []
     placing = {"seller_id": people.sellers[0].id, "title": "x", "brief": words(), "price": PRICE, "due_at": due_in(14)}
     with Talker(of.port) as talker, psycopg.connect(of.database_url, autocommit=True) as connection:
         while time.perf_counter() < until:

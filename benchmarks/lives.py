@@ -53,6 +53,11 @@ class Person:
     id: str
     token: str
 
+    @classmethod
+    def signed(cls, who: str, role: str, key: DevelopmentKey) -> Self:
+        """Somebody in one role, with a token that holds for a day."""
+        return cls(who, key.mint(who, [role], int(time.time()) + 86_400))
+
 
 @dataclass(frozen=True, slots=True)
 class People:
@@ -63,15 +68,14 @@ class People:
     operator: Person
 
     @classmethod
-    def of_sandbox(cls, folder: Path) -> Self:
-        """People with tokens of the sandbox that keeps its key in this folder."""
-        key, tomorrow = DevelopmentKey.in_folder(folder), int(time.time()) + 86_400
+    def of(cls, folder: Path) -> Self:
+        """People with tokens signed by the key in this data folder."""
+        key = DevelopmentKey.in_folder(folder)
 
         def people(role: str) -> list[Person]:
-            names = [f"{role}-{number}" for number in range(PEOPLE)]
-            return [Person(name, key.mint(name, [role], tomorrow)) for name in names]
+            return [Person.signed(f"{role}-{number}", role, key) for number in range(PEOPLE)]
 
-        return cls(people("buyer"), people("seller"), Person("payments", key.mint("payments", ["operator"], tomorrow)))
+        return cls(people("buyer"), people("seller"), Person.signed("payments", "operator", key))
 
 
 def words(minimum: int = 100, maximum: int = 300) -> str:

@@ -208,14 +208,16 @@ def percentile(ordered: list[float], percent: float) -> float:
 
 
 def lives(target: str, folder: Path | None) -> Callable[[], Life]:
-    """What is played against a target (`fileless` is the service too); the service's people have tokens of the sandbox in this data folder."""
+    """What is played against a target (`fileless` is the service too); the service's
+    people have tokens signed by the key in its data folder.
+    """
     if target == "library":
         return life_of_library_order()
     if target == "constant":
         return constant_answers()
-    assert folder is not None, "the service needs --folder, where its sandbox keeps its key"
+    assert folder is not None, "the service needs --folder, where the key of its tokens lies"
     life = life_of_order if target == "service" else life_without_file
-    return life(People.of_sandbox(folder))
+    return life(People.of(folder))
 
 
 def main() -> None:

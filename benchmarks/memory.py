@@ -50,8 +50,7 @@ class Touching:
         self.orders = 0
 
     def _person(self, role: str) -> Person:
-        who = f"{role}-{secrets.token_hex(8)}"
-        return Person(who, self._key.mint(who, [role]))
+        return Person.signed(f"{role}-{secrets.token_hex(8)}", role, self._key)
 
     def life(self) -> Life:
         """One buyer's orders."""
