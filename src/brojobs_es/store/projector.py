@@ -328,7 +328,7 @@ class Projector:
 
 async def _read(connection: AsyncConnection[TupleRow], log: int, after: int) -> list[LoggedEvent]:
     async with connection.cursor(binary=True) as cursor:
-        await cursor.execute(sql.select_logged_after(log).encode(), (after, BATCH))
+        await cursor.execute(sql.select_after(log).encode(), (after, BATCH))
         return list(map(LoggedEvent._make, await cursor.fetchall()))
 
 

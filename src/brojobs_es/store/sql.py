@@ -98,13 +98,6 @@ def select_after(log: int) -> str:
     return f"SELECT {_COLUMNS} FROM {schema(log)}.events WHERE position > %s ORDER BY position LIMIT %s"
 
 
-def select_logged_after(log: int) -> str:
-    """What folds read of events after a position, at most so many."""
-    return f"""
-        SELECT {_COLUMNS} FROM {schema(log)}.events WHERE position > %s ORDER BY position LIMIT %s
-    """
-
-
 def select_logged_by_order(log: int) -> str:
     """What folds read of all events up to a position, one order after the other."""
     return f"SELECT {_COLUMNS} FROM {schema(log)}.events WHERE position <= %s ORDER BY order_id, position"
