@@ -14,6 +14,7 @@ from psycopg.pq import Format
 _HEADER: Final = Struct("!iiiii")
 _EMPTY: Final = Struct("!iii")
 _NUMBER: Final = Struct("!ii")
+_LARGE_NUMBER: Final = Struct("!iq")
 _LENGTH: Final = Struct("!i")
 _UUID_LENGTH: Final = _LENGTH.pack(16)
 
@@ -41,6 +42,13 @@ class Ints(Packed):
 
     def __init__(self, values: Sequence[int]) -> None:
         super().__init__(23, len(values), (_NUMBER.pack(4, value) for value in values))
+
+
+class BigInts(Packed):
+    """bigint[]"""
+
+    def __init__(self, values: Sequence[int]) -> None:
+        super().__init__(20, len(values), (_LARGE_NUMBER.pack(8, value) for value in values))
 
 
 class Texts(Packed):
@@ -75,5 +83,5 @@ def _dumper(array_oid: int) -> type[Dumper]:
     return PackedDumper
 
 
-for _kind, _oid in ((Uuids, 2951), (Ints, 1007), (Texts, 1009), (Bytes, 1001)):
+for _kind, _oid in ((Uuids, 2951), (Ints, 1007), (BigInts, 1016), (Texts, 1009), (Bytes, 1001)):
     adapters.register_dumper(_kind, _dumper(_oid))

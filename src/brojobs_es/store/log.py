@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from dataclasses import fields
+from functools import partial
+from itertools import starmap
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
@@ -26,6 +27,8 @@ from brojobs_es.application.records import (
 from brojobs_es.ids import log_of
 from brojobs_es.store import sql
 from brojobs_es.store.append import LogWriter
+from brojobs_es.store.arrays import BigInts, Texts, Uuids
+from brojobs_es.store.batches import Batches
 from brojobs_es.store.connections import Retrying, conninfo
 from brojobs_es.store.listener import Listener
 
@@ -49,7 +52,6 @@ __all__ = [
 T = TypeVar("T")
 
 _MIN_CONNECTIONS: Final = 2
-_FILE_COLUMNS: Final = [field.name for field in fields(FileRow) if field.name != "erased"]
 
 
 class Logs:
@@ -78,6 +80,8 @@ class Logs:
             kwargs={"autocommit": True},
             open=False,
         )
+        self._loads = [Batches(partial(self._load_after, number)) for number in range(logs)]
+        self._new_files = [Batches(partial(self._add_files, number)) for number in range(logs)]
         self._writers = [LogWriter(Retrying(self._writing, patience_seconds), number) for number in range(logs)]
         self.listener = Listener(conninfo(url, "brojobs_writer"), [sql.channel(number) for number in range(logs)])
 
@@ -127,8 +131,14 @@ class Logs:
 
     async def load(self, order_id: UUID, after: int = 0) -> list[RecordedEvent]:
         """An order's history after a position: its own events and its disputes', by position."""
-        log = self.log_of(order_id)
-        return await self._events(log, sql.select_order(log), (order_id, after))
+        return await self._loads[self.log_of(order_id)].ask((order_id, after))
+
+    async def _load_after(self, log: int, asked: Sequence[tuple[UUID, int]]) -> list[list[RecordedEvent]]:
+        orders, positions = Uuids([order_id for order_id, _ in asked]), BigInts([after for _, after in asked])
+        histories: list[list[RecordedEvent]] = [[] for _ in asked]
+        for number, *event in await self._rows(sql.select_orders_after(log), (orders, positions)):
+            histories[number - 1].append(RecordedEvent(log, *event))
+        return histories
 
     async def load_many(self, order_ids: Sequence[UUID]) -> dict[UUID, list[RecordedEvent]]:
         """The histories of several orders, one query a log; an order without events is left out."""
@@ -153,11 +163,23 @@ class Logs:
 
     async def add_file(self, file: FileRow) -> FileRow:
         """Note a file of an order; the row that stands: where its uploader gave the order that content before, the old."""
-        query = sql.insert_file(self.log_of(file.order_id))
-        values = {name: getattr(file, name) for name in _FILE_COLUMNS}
-        while not (rows := await self._rows(query, values)):
+        while (kept := await self._new_files[self.log_of(file.order_id)].ask(file)) is None:
             pass  # the same file was being noted at this very moment; now it is there
-        return FileRow(*rows[0])
+        return kept
+
+    async def _add_files(self, log: int, files: Sequence[FileRow]) -> list[FileRow | None]:
+        columns = (
+            Uuids([file.order_id for file in files]),
+            Texts([file.file_id for file in files]),
+            Texts([file.name for file in files]),
+            BigInts([file.size for file in files]),
+            Texts([file.media_type for file in files]),
+            Texts([file.uploaded_by for file in files]),
+            Texts([file.uploaded_at.isoformat() for file in files]),
+            BigInts([file.key for file in files]),
+        )
+        kept = {_identity(file): file for file in starmap(FileRow, await self._rows(sql.insert_files(log), columns))}
+        return [kept.get(_identity(file)) for file in files]
 
     async def files(self, order_id: UUID, file_ids: Sequence[str] | None = None) -> list[FileRow]:
         """An order's files, all of them or those named, by time of upload."""
@@ -205,3 +227,7 @@ class Logs:
 
 async def _ping(connection: AsyncConnection[TupleRow]) -> None:
     await connection.execute("SELECT 1")
+
+
+def _identity(file: FileRow) -> tuple[UUID, str, str, int]:
+    return (file.order_id, file.file_id, file.uploaded_by, file.key)

@@ -81,10 +81,11 @@ def select_same(log: int) -> str:
     """
 
 
-def select_order(log: int) -> str:
-    """One order's events after a position."""
+def select_orders_after(log: int) -> str:
+    """For each of some orders, its events after a position of its own, behind the order's number (from 1) in the arrays."""
     return f"""
-        SELECT {_COLUMNS} FROM {schema(log)}.events WHERE order_id = %s AND position > %s ORDER BY position
+        SELECT w.n, {_COLUMNS} FROM unnest(%s::uuid[], %s::bigint[]) WITH ORDINALITY AS w (order_id, after, n)
+        JOIN {schema(log)}.events USING (order_id) WHERE position > after ORDER BY position
     """
 
 
@@ -128,17 +129,24 @@ def select_order_of_stream(log: int) -> str:
     return f"SELECT order_id FROM {schema(log)}.events WHERE stream_id = %s LIMIT 1"
 
 
-def insert_file(log: int) -> str:
-    """One file; the row that stands comes back, the new one or that of the same content before. None is a lost race."""
-    table, pinned = f"{schema(log)}.files", ("order_id", "file_id", "uploaded_by", "key")
+def insert_files(log: int) -> str:
+    """Files by columns; the rows that stand come back, new ones or those of the same content before.
+
+    One that is missing among them was being noted by somebody else at this very moment: ask again.
+    """
+    table = f"{schema(log)}.files"
     return f"""
-        WITH added AS (
-            INSERT INTO {table} ({_FILE_COLUMNS})
-            VALUES ({", ".join(f"%({name.strip()})s" for name in _FILE_COLUMNS.split(","))})
+        WITH given AS (
+            SELECT order_id, file_id, name, size, media_type, uploaded_by, uploaded_at::timestamptz, key
+            FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::bigint[])
+                AS g ({_FILE_COLUMNS})
+        ), added AS (
+            INSERT INTO {table} ({_FILE_COLUMNS}) SELECT {_FILE_COLUMNS} FROM given
             ON CONFLICT DO NOTHING RETURNING {_FILE_COLUMNS}
         )
-        SELECT * FROM added
-        UNION ALL SELECT {_FILE_COLUMNS} FROM {table} WHERE {" AND ".join(f"{name} = %({name})s" for name in pinned)}
+        SELECT {_FILE_COLUMNS} FROM added
+        UNION ALL SELECT {", ".join(f"f.{name.strip()}" for name in _FILE_COLUMNS.split(","))}
+            FROM given JOIN {table} f USING (order_id, file_id, uploaded_by, key)
     """
 
 
