@@ -23,5 +23,5 @@ def recorded_events(database_url: str, logs: int, stream_id: UUID) -> list[Recor
         found = connection.execute(sql.select_order_of_stream(log).encode(), (stream_id,)).fetchone()
         if found is None:
             return []
-        rows = connection.execute(sql.select_order(log).encode(), (found[0], 0)).fetchall()
+        rows = connection.execute(sql.select_orders(log).encode(), ([found[0]],)).fetchall()
     return [RecordedEvent(log, *row) for row in rows]

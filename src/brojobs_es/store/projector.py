@@ -37,7 +37,10 @@ BATCH: Final = 2000
 ORDERS_KEPT: Final = 4000
 """Orders whose folds stay in memory between batches, some ten kilobytes each."""
 
-_PAUSE_SECONDS: Final = 0.02
+_PAUSE_SECONDS: Final = 0.05
+_TABLE_PAUSE_SECONDS: Final = 0.2
+"""Pauses after a batch, in which more gathers for the next transaction; whoever waits in this process ends them."""
+
 _LOOK_AGAIN_SECONDS: Final = 0.05
 
 Progress = Callable[[int, int, int], None]
@@ -112,6 +115,7 @@ class Projector:
         self._reached: dict[tuple[int, str], int] = {}
         self._looked: dict[int, tuple[float, float]] = {}
         self._moved = asyncio.Event()
+        self._wanted = asyncio.Event()
 
     async def open(self) -> None:
         """Connect and note views that were never tracked; StoreUnavailable where the database is not reached."""
@@ -188,6 +192,7 @@ class Projector:
             moved = self._moved
             if all(self._reached.get((log, view), -1) >= position for view in wanted):
                 return True
+            self._wanted.set()
             _, tracked = await self._db.run(lambda connection: _last_and_tracked(connection, log))
             if all(tracked.get(view, 0) >= position for view in wanted):
                 return True
@@ -254,11 +259,12 @@ class Projector:
 
     async def _follow(self, log: int, names: Sequence[str]) -> None:
         pause = FIRST_PAUSE_SECONDS
+        pause_between = _PAUSE_SECONDS if names == self._views.names else _TABLE_PAUSE_SECONDS
         async with self._listener.subscribe() as grown:
             while True:
                 try:
                     if await self._step(log, names):
-                        await asyncio.sleep(_PAUSE_SECONDS)  # what is stored meanwhile shares the next transaction
+                        await wait(self._wanted, pause_between)
                     else:
                         await wait(grown, self._poll_seconds)
                     pause = FIRST_PAUSE_SECONDS

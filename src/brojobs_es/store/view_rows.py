@@ -26,7 +26,7 @@ class RowTable:
         self._view = view
         self._columns = tuple(view.columns)
         self._table = sql.Identifier("views", view.name)
-        self._upsert = self._upsert_statement()
+        self._upsert = self._upsert_statement().as_bytes(None)
 
     async def clear(self, connection: Connection) -> None:
         """Empty the table."""

@@ -119,8 +119,7 @@ class _Batch:
             self._fold(decode, order_id, history, changed)
             if number % _BREATH == _BREATH - 1:
                 await asyncio.sleep(0)
-        for index, rows in enumerate(changed):
-            await self._write(index, rows)
+        await self._write_all(changed)
         for index, order_id in self._doubtful:
             await self._step_by_step(decode, index, order_id, by_order[order_id])
         for index, order_id in self._closed:
@@ -148,6 +147,19 @@ class _Batch:
         for index, row in new:
             if row != rows[index]:
                 rows[index] = changed[index][order_id] = row
+
+    async def _write_all(self, changed: Sequence[Mapping[UUID, Any]]) -> None:
+        """All tables under one savepoint; where one cannot take its rows, each under its own."""
+        try:
+            async with self._connection.transaction():
+                for table, rows in zip(self._tables, changed, strict=True):
+                    if rows:
+                        await table.write(self._connection, self._log, rows)
+        except Exception as error:
+            if not _is_about_data(error):
+                raise
+            for index, rows in enumerate(changed):
+                await self._write(index, rows)
 
     async def _write(self, index: int, rows: Mapping[UUID, Any]) -> None:
         if not rows:
