@@ -30,6 +30,9 @@ _SETTINGS: Final = {
     "statement_timeout": "60s",
     # A client that hangs inside a transaction would hold up every append.
     "idle_in_transaction_session_timeout": "30s",
+    # Every query has its index. Statistics of a log that grows quickly are old, and would have it read from end to end.
+    "enable_seqscan": "off",
+    "jit": "off",
 }
 _NO_POOL: Final = (PoolTimeout, TooManyRequests, PoolClosed)
 

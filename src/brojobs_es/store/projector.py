@@ -214,6 +214,7 @@ class Projector:
             query = "SELECT FROM views.tracking WHERE view = ANY(%s) ORDER BY view, log FOR UPDATE"
             await connection.execute(query, (list(names),))
             await connection.execute("SET LOCAL statement_timeout = 0")
+            await connection.execute("SET LOCAL enable_seqscan = on")
             await self._views.clear(connection, views)
             for name in names:
                 if name in self._tables:
