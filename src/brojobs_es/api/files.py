@@ -221,6 +221,8 @@ class _Sink:
             folders.make(home)
             self._temporary.replace(home / sha256)
         _sync_folder(home)
+        self._file.close()
+        self._temporary = None
         return sha256
 
     def _put(self, block: bytes) -> None:

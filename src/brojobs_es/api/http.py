@@ -66,7 +66,7 @@ class Edge:
 
     async def caller(self, request: Request) -> Caller:
         """Raises Unauthenticated or KeysUnavailable."""
-        return await self.authenticator.caller(request.headers.get("authorization"))
+        return await self.authenticator.caller(header(request, b"authorization"))
 
     async def ask(self, request: Request, caller: Caller) -> Ask:
         """The command that a request is; what cannot be used of it is only reported when its turn has come."""
@@ -85,7 +85,16 @@ class Edge:
                 raise FileTooLarge(limit)
             return strict_json.parse(body) if body.strip() else {}
 
-        return Ask(caller, content, key, _if_match(request.headers.get("if-match")), dry_run)
+        return Ask(caller, content, key, _if_match(header(request, b"if-match")), dry_run)
+
+
+def header(request: Request, name: bytes) -> str | None:
+    """The first header of this name (in lower case) as latin-1; None where there is none."""
+    for key, value in request.scope["headers"]:
+        if key == name:
+            text: str = value.decode("latin-1")
+            return text
+    return None
 
 
 async def read_body(request: Request, limit: int) -> bytes | None:
@@ -106,11 +115,12 @@ async def read_body(request: Request, limit: int) -> bytes | None:
 
 def idempotency_key(request: Request) -> str | None:
     """The caller's key, if any; raises BadRequest for one that is empty, too long or not text."""
-    raw = request.headers.get("idempotency-key")
+    raw = header(request, b"idempotency-key")
     if raw is None:
         return None
-    with contextlib.suppress(UnicodeDecodeError):
-        raw = raw.encode("latin-1").decode("utf-8")  # headers arrive as bytes; most clients mean UTF-8
+    if not raw.isascii():
+        with contextlib.suppress(UnicodeDecodeError):
+            raw = raw.encode("latin-1").decode("utf-8")  # headers arrive as bytes; most clients mean UTF-8
     if not 1 <= len(raw) <= KEY_CHARS_MAX or "\x00" in raw:
         raise BadRequest("Idempotency-Key", "1 to 255 characters are needed")
     return raw

@@ -32,6 +32,7 @@ Json = dict[str, Any]
 _TERMS = TypeAdapter(Terms)
 
 
+@lru_cache(maxsize=16_384)
 def instant(value: datetime | None) -> str | None:
     """RFC 3339 in UTC with `Z` and microseconds."""
     if value is None:

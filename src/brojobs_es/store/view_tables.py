@@ -27,7 +27,10 @@ Connection = AsyncConnection[TupleRow]
 
 AFTER_PARKED: Final = "an earlier event of this order is parked"
 _REASON_MAX: Final = 1000
-_BREATH: Final = 50
+_ORDERS_READ: Final = 50
+"""Orders whose earlier events one query reads."""
+
+_BREATH: Final = 8
 """Orders after which others in this process have their turn: they answer people, the views only follow."""
 
 _UNKNOWN: Final[Any] = object()
@@ -225,8 +228,8 @@ class _Batch:
     async def _before(self, first: Mapping[UUID, LoggedEvent]) -> AsyncIterator[LoggedEvent]:
         """All that lies before these events of these orders, some orders a query."""
         wanted = [(order_id, event.position) for order_id, event in first.items()]
-        for start in range(0, len(wanted), _BREATH):
-            orders, positions = zip(*wanted[start : start + _BREATH], strict=True)
+        for start in range(0, len(wanted), _ORDERS_READ):
+            orders, positions = zip(*wanted[start : start + _ORDERS_READ], strict=True)
             async with self._connection.cursor(binary=True) as cursor:
                 await cursor.execute(sql.select_logged_before(self._log).encode(), (list(orders), list(positions)))
                 for row in await cursor.fetchall():
