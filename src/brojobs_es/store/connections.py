@@ -30,8 +30,11 @@ _SETTINGS: Final = {
     "statement_timeout": "60s",
     # A client that hangs inside a transaction would hold up every append.
     "idle_in_transaction_session_timeout": "30s",
-    # Every query has its index. Statistics of a log that grows quickly are old, and would have it read from end to end.
+    # Every query looks rows up by an index. Plans are kept, and a plan for a log that was small when it was made would
+    # read all of it for each batch, until the database's statistics come round.
     "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
     "jit": "off",
 }
 _NO_POOL: Final = (PoolTimeout, TooManyRequests, PoolClosed)
