@@ -7,7 +7,9 @@ import contextlib
 import gc
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import uvicorn
@@ -19,6 +21,10 @@ from brojobs_es.console.processes import run_all
 from brojobs_es.settings import Settings
 
 GC_THRESHOLDS: Final = (50_000, 20, 50)
+SWITCH_SECONDS: Final = 0.0005
+FILE_THREADS: Final = 16
+"""Files under way at once: their threads mostly wait for the disk."""
+
 GRACE_SECONDS: Final = 2
 """How long answers under way may take once the service was asked to stop; streams end then."""
 
@@ -36,6 +42,16 @@ def collect_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
+
+
+def let_files_through() -> None:
+    """Let threads that write files take their turn soon.
+
+    A thread that comes back from the disk waits for the interpreter up to the switch interval, once for each of its calls:
+    by default 5 ms, while the event loop is busy.
+    """
+    sys.setswitchinterval(SWITCH_SECONDS)
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(FILE_THREADS, "files"))
 
 
 class Server(uvicorn.Server):
@@ -87,6 +103,7 @@ async def serve(
     async with bootstrap.running(settings, database_url, sandbox=sandbox, background=background) as runtime:
         runtime.scheduler.running = scheduler
         collect_seldom()
+        let_files_through()
         config = uvicorn.Config(
             create_app(runtime),
             http="httptools",
