@@ -28,6 +28,8 @@ from brojobs_es.vault.files import CHUNK_BYTES, HEADER_BYTES, TAG_BYTES, BrokenF
 
 BLOCK_BYTES: Final = 256 * 1024
 """How much is gathered before a thread hashes, seals and writes it."""
+INLINE_BYTES: Final = 16 * 1024
+"""So little is written at once; a thread would take longer to get its turn. Waiting for the disk is always a thread's."""
 OVERHEAD_BYTES: Final = 64 * 1024
 """What a body may hold besides the file: boundaries, headers, a preamble."""
 MAX_NAME_CHARS: Final = 255
@@ -135,7 +137,11 @@ class PersonFiles:
                 if len(upload.gathered) >= BLOCK_BYTES:
                     await _to_the_end(sink.write, upload.take())
             name, media_type = upload.finish()
-            sha256 = await _to_the_end(sink.keep, upload.take(), self._folder, self._store.folders)
+            if upload.size <= INLINE_BYTES:
+                sha256 = sink.finish(upload.take())
+            else:
+                sha256 = await _to_the_end(sink.finish, upload.take())
+            await _to_the_end(sink.keep, self._folder / sha256, self._store.folders)
         finally:
             sink.close()
         return StoredFile(sha256, upload.size, name, media_type)
@@ -200,35 +206,33 @@ class _Sink:
         if self._temporary is None:
             handle, name = tempfile.mkstemp(dir=self._incoming)
             self._temporary = Path(name)
-            self._file = os.fdopen(handle, "wb", buffering=0)
-            self._put(self._sealer.header)
+            self._file = os.fdopen(handle, "wb")
+            self._file.write(self._sealer.header)
         self._hash.update(block)
         for sealed in self._sealer.more(block):
-            self._put(sealed)
+            self._file.write(sealed)
 
-    def keep(self, block: bytes, home: Path, folders: _Folders) -> str:
-        """Write the last block, make the file durable, give it its name under `home`; the SHA-256 in hex."""
+    def finish(self, block: bytes) -> str:
+        """Write the last block; the SHA-256 of all of it in hex."""
         self.write(block)
+        self._file.write(self._sealer.last(self._hash.digest()))
+        self._file.flush()
+        return self._hash.hexdigest()
+
+    def keep(self, path: Path, folders: _Folders) -> None:
+        """Make the file durable and give it its name."""
         assert self._temporary is not None
-        self._put(self._sealer.last(self._hash.digest()))
         os.fsync(self._file.fileno())
-        sha256 = self._hash.hexdigest()
-        folders.make(home)
+        folders.make(path.parent)
         try:
-            self._temporary.replace(home / sha256)
+            self._temporary.replace(path)
         except FileNotFoundError:  # an erasure has removed the folder meanwhile
             folders.forget()
-            folders.make(home)
-            self._temporary.replace(home / sha256)
-        _sync_folder(home)
-        self._file.close()
+            folders.make(path.parent)
+            self._temporary.replace(path)
         self._temporary = None
-        return sha256
-
-    def _put(self, block: bytes) -> None:
-        rest = memoryview(block)
-        while rest:
-            rest = rest[self._file.write(rest) :]
+        _sync_folder(path.parent)
+        self._file.close()
 
     def close(self) -> None:
         if self._temporary is not None:
