@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from uuid import UUID, uuid4
 
 import psycopg
@@ -30,6 +30,22 @@ def append(
 def kept(order_id: UUID, key: str = "key", answer: bytes = b"answer") -> IdempotencyRecord:
     """A record for the caller `bob`."""
     return IdempotencyRecord("bob", key, b"digest", order_id, answer)
+
+
+Told = list[int] | BaseException
+
+
+async def together(logs: Logs, appends: Sequence[Append]) -> list[Told]:
+    """What becomes of each; all at once, so that they gather before the first one is on its way."""
+    return await asyncio.gather(*(logs.append(each) for each in appends), return_exceptions=True)
+
+
+async def all_stored(logs: Logs, appends: Sequence[Append], told: Sequence[Told]) -> None:
+    """Each caller was told where its own events lie, and they lie there whole, and nothing else of that order."""
+    for each, positions in zip(appends, told, strict=True):
+        history = await logs.load(each.order_id)
+        stored = tuple(NewEvent(e.stream_id, e.stream_version, e.topic, e.state) for e in history)
+        assert (stored, [event.position for event in history]) == (each.events, positions)
 
 
 @contextlib.asynccontextmanager
