@@ -130,6 +130,22 @@ def test_a_killed_server_recovers(data_dir: Path) -> None:
             assert one(again.uri, "SELECT count(*) FROM kept") == 10_000
 
 
+def test_what_a_killed_server_has_left_is_in_nobodys_way(data_dir: Path) -> None:
+    """Its process may still be listed, or its number be another one's by now: PostgreSQL itself would not start."""
+    with embedded.start(data_dir) as server:
+        pgdata = Path(str(one(server.uri, "SHOW data_directory")))
+    user = pgdata.stat().st_uid if os.geteuid() == 0 else None
+    other = subprocess.Popen(["sleep", "60"], user=user)
+    try:
+        for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
+            (pgdata / name).write_text(f"{other.pid}\n{pgdata}\n")
+        with embedded.start(data_dir) as again:
+            assert reachable(again.uri)
+    finally:
+        other.kill()
+        other.wait()
+
+
 def test_a_long_path_gets_its_socket_elsewhere(data_dir: Path) -> None:
     """The system limits the length of a socket's path; the folder for it is closed to others as well."""
     deep = data_dir / ("a-rather-long-name-" * 5) / ("and-another-" * 5)

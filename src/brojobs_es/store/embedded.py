@@ -93,9 +93,11 @@ class EmbeddedPostgres:
             self._initialise()
         if self._is_running():
             return
+        socket_dir = self._make_socket_dir()
         # Left by a killed server. A server that still lives holds its shared memory, and the start would fail on that.
-        (self._pgdata / "postmaster.pid").unlink(missing_ok=True)
-        settings = {**_SETTINGS, "unix_socket_directories": str(self._make_socket_dir())}
+        for left in (self._pgdata / "postmaster.pid", socket_dir / ".s.PGSQL.5432.lock"):
+            left.unlink(missing_ok=True)
+        settings = {**_SETTINGS, "unix_socket_directories": str(socket_dir)}
         options = " ".join(f"-c {name}={shlex.quote(value)}" for name, value in settings.items())
         log = str(self._pgdata / "server.log")
         start = ("start", "-D", str(self._pgdata), "-l", log, "-w", "-t", str(_START_SECONDS), "-o", options)
