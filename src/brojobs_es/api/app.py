@@ -25,6 +25,7 @@ from brojobs_es.api.disputes import disputes
 from brojobs_es.api.files import BadUpload, FileStore, FileTooLarge
 from brojobs_es.api.http import BadRequest, Edge
 from brojobs_es.api.keys import DevelopmentKey, KeyRing, KeysUnavailable
+from brojobs_es.api.metrics import Metrics
 from brojobs_es.api.openapi import document
 from brojobs_es.api.operations import operations
 from brojobs_es.api.orders import orders
@@ -48,6 +49,7 @@ def create_app(runtime: Runtime) -> ASGIApp:
     ring = KeyRing(settings.jwks, key)
     authenticator = Authenticator(ring, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
     edge = Edge(runtime, authenticator, FileStore(settings.data_dir / "files", settings.max_file_bytes))
+    metrics = Metrics(edge)
     app = FastAPI(
         title="BroJobs orders",
         version=brojobs_es.__version__,
@@ -60,7 +62,7 @@ def create_app(runtime: Runtime) -> ASGIApp:
     app.include_router(custody(edge))
     app.include_router(checkpoints(edge))
     app.include_router(case_files(edge))
-    app.include_router(operations(edge))
+    app.include_router(operations(edge, metrics))
     if key is not None and isinstance(clock, SandboxClock):
         app.include_router(sandbox(edge, key, clock))
     commands = list(command_routes(edge))
@@ -75,7 +77,7 @@ def create_app(runtime: Runtime) -> ASGIApp:
         handler = next(handlers[kind] for kind in type(error).__mro__ if kind in handlers)
         return await handler(request, error)
 
-    return CommandsFirst(app, commands, error_answer)
+    return CommandsFirst(app, commands, error_answer, metrics)
 
 
 def _handlers(edge: Edge) -> dict[type[Exception], Handler]:

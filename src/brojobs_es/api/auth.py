@@ -63,6 +63,10 @@ class Authenticator:
         self._known: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
         self._generation = ring.generation
 
+    @property
+    def tokens_remembered(self) -> int:
+        return len(self._known)
+
     async def caller(self, authorization: str | bytes | None) -> Caller:
         """The caller that the header proves. Raises Unauthenticated, or KeysUnavailable if no key was ever read."""
         token = _bearer(authorization)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any, Final
 
 from fastapi import Request
@@ -19,6 +20,7 @@ from brojobs_es.aggregates.commands import DISPUTE_COMMANDS, ORDER_COMMANDS
 from brojobs_es.aggregates.commands.situation import Command
 from brojobs_es.api.answers import dispute_answer, order_answer
 from brojobs_es.api.http import Edge, uuid_in_path
+from brojobs_es.api.metrics import ACCEPTED, Metrics, outcome_of
 from brojobs_es.api.openapi import command_docs, place_docs
 from brojobs_es.api.schemas import Dispute, Order
 from brojobs_es.api.uploads import UPLOAD_DOCS, upload_endpoint
@@ -43,6 +45,11 @@ class CommandRoute:
     def path(self) -> str:
         id_name = "order_id" if self.collection == ORDERS else "dispute_id"
         return f"{self.collection}/{{{id_name}}}/{self.name}" if self.name else self.collection
+
+    @property
+    def counted_as(self) -> str:
+        """Its name among all commands: some can be given both to an order and to a dispute."""
+        return f"dispute-{self.name}" if self.collection == DISPUTES else self.name or "place"
 
 
 def command_routes(edge: Edge) -> Iterator[CommandRoute]:
@@ -111,25 +118,32 @@ def _on_dispute(edge: Edge, command: Command) -> Endpoint:
 class CommandsFirst:
     """An ASGI application in front of another: it answers commands itself and hands everything else on."""
 
-    def __init__(self, app: ASGIApp, routes: Sequence[CommandRoute], error_answer: ErrorAnswer) -> None:
+    def __init__(
+        self, app: ASGIApp, routes: Sequence[CommandRoute], error_answer: ErrorAnswer, metrics: Metrics
+    ) -> None:
         self._app = app
         self._error_answer = error_answer
-        self._routes = {(route.collection, route.name): route.endpoint for route in routes}
+        self._metrics = metrics
+        self._routes = {(route.collection, route.name): (route.endpoint, route.counted_as) for route in routes}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint = self._found(scope) if scope["type"] == "http" and scope["method"] == "POST" else None
-        if endpoint is None:
+        found = self._found(scope) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if found is None:
             await self._app(scope, receive, send)
             return
+        endpoint, command = found
+        began, outcome = perf_counter(), ACCEPTED
         request = Request(scope, receive)
         try:
             response = await endpoint(request)
         except Exception as error:  # noqa: BLE001  (what becomes of each kind of error is said in one place)
             response = await self._error_answer(request, error)
+            outcome = outcome_of(error, response.status_code)
+        self._metrics.answered(command, outcome, perf_counter() - began)
         await response(scope, receive, send)
 
-    def _found(self, scope: Scope) -> Endpoint | None:
-        """What answers the path; its id is put where a router would put it."""
+    def _found(self, scope: Scope) -> tuple[Endpoint, str] | None:
+        """What answers the path, and the command's name; the path's id is put where a router would put it."""
         path: str = scope["path"]
         if path == ORDERS:
             return self._routes[ORDERS, None]

@@ -104,6 +104,11 @@ class Service:
         self._orders = Turns(lambda: StoreUnavailable("other commands on this order take too long"))
         self._keys = Turns(lambda: Refusal("request_in_progress"))
 
+    @property
+    def orders_kept(self) -> int:
+        """How many orders this process keeps in memory."""
+        return len(self._standings)
+
     # -- reading
 
     async def history(self, order_id: UUID) -> History:

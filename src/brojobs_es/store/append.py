@@ -55,6 +55,14 @@ class _Waiting:
             self.told.set_exception(error)
 
 
+@dataclass(slots=True)
+class Stored:
+    """What a writer has stored since it was made: events, and the transactions that they were stored in."""
+
+    events: int = 0
+    batches: int = 0
+
+
 class LogWriter:
     """Appends to one log, a batch at a time."""
 
@@ -64,6 +72,12 @@ class LogWriter:
         self._queue_max = queue_max
         self._queue: deque[_Waiting] = deque()
         self._work: asyncio.Task[None] | None = None
+        self.stored = Stored()
+
+    @property
+    def waiting(self) -> int:
+        """How many commands wait for a batch of theirs."""
+        return len(self._queue)
 
     async def write(self, append: Append) -> list[int]:
         """Store all of it or nothing, and answer truly, also when the connection dies around the commit."""
@@ -175,6 +189,12 @@ class LogWriter:
         return await self._db.run(ask)
 
     async def _insert(self, connection: AsyncConnection[TupleRow], appends: Sequence[Append]) -> list[int]:
+        positions = await self._insert_all(connection, appends)
+        self.stored.events += len(positions)
+        self.stored.batches += 1
+        return positions
+
+    async def _insert_all(self, connection: AsyncConnection[TupleRow], appends: Sequence[Append]) -> list[int]:
         """All of them in one transaction; the positions of all events in their order."""
         events = [(append.order_id, event) for append in appends for event in append.events]
         records = [append.idempotency for append in appends if append.idempotency is not None]

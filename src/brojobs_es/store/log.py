@@ -82,7 +82,7 @@ class Logs:
         )
         self._loads = [Batches(partial(self._load_after, number)) for number in range(logs)]
         self._new_files = [Batches(partial(self._add_files, number)) for number in range(logs)]
-        self._writers = [LogWriter(Retrying(self._writing, patience_seconds), number) for number in range(logs)]
+        self.writers = [LogWriter(Retrying(self._writing, patience_seconds), number) for number in range(logs)]
         self.listener = Listener(conninfo(url, "brojobs_writer"), [sql.channel(number) for number in range(logs)])
 
     async def open(self) -> None:
@@ -98,7 +98,7 @@ class Logs:
     async def close(self) -> None:
         """Close all connections; reads and appends under way end first."""
         await self.listener.close()
-        for writer in self._writers:
+        for writer in self.writers:
             await writer.close()
         await self._writing.close()
         await self._pool.close()
@@ -127,7 +127,7 @@ class Logs:
         Raises KeyTaken (first of all, where the key already has an answer), VersionConflict, VersionGap. When the
         connection dies around the commit, what really happened is found out before anything is answered.
         """
-        return await self._writers[self.log_of(append.order_id)].write(append)
+        return await self.writers[self.log_of(append.order_id)].write(append)
 
     async def load(self, order_id: UUID, after: int = 0) -> list[RecordedEvent]:
         """An order's history after a position: its own events and its disputes', by position."""

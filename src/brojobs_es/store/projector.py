@@ -49,11 +49,12 @@ Progress = Callable[[int, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """How many positions a view is behind its log."""
+    """How many positions a view is behind its log, and the age of the oldest event that it lacks (0.0 for none)."""
 
     view: str
     log: int
     behind: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,20 +152,20 @@ class Projector:
         """How far each view is behind each log, for readiness and metrics."""
         lags: list[Lag] = []
         for log in range(self._logs):
-            rows = await self._db.run(lambda connection, log=log: _last_and_tracked(connection, log))  # type: ignore[misc]
-            last, tracked = rows
-            lags += [Lag(view, log, max(0, last - tracked.get(view, 0))) for view in self._names]
+            rows = await self._db.run(lambda connection, log=log: _behind(connection, log, self._names))  # type: ignore[misc]
+            lags += [Lag(view, log, behind, seconds) for view, behind, seconds in rows]
         return lags
 
-    def lag_seconds(self) -> float:
+    def lag_seconds(self) -> float | None:
         """How late the views of orders are, from what this process's runner saw last: nothing is asked of the database.
 
         The age that the oldest event of the last batch had reached when it came into the views, 0.0 where there was
-        none to take; and the time by which the runner is late to look again. The worst of all logs.
+        none to take; and the time by which the runner is late to look again. The worst of all logs; None where no
+        runner of this process has looked yet.
         """
         now = monotonic()
         late = [age + max(0.0, now - looked - self._poll_seconds) for looked, age in self._looked.values()]
-        return max(late, default=0.0)
+        return max(late, default=None)
 
     async def parked(self) -> list[ParkedEvent]:
         """All parked events of these views, by view, log and position."""
@@ -352,6 +353,11 @@ async def _age(connection: Connection, log: int, position: int) -> float:
     cursor = await connection.execute(sql.select_age(log).encode(), (position,))
     row = await cursor.fetchone()
     return float(row[0]) if row is not None else 0.0
+
+
+async def _behind(connection: Connection, log: int, views: Sequence[str]) -> list[tuple[str, int, float]]:
+    cursor = await connection.execute(sql.select_behind(log).encode(), (log, list(views)))
+    return [(row[0], row[1], row[2]) for row in await cursor.fetchall()]
 
 
 async def _last_and_tracked(connection: Connection, log: int) -> tuple[int, Mapping[str, int]]:

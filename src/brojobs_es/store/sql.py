@@ -119,6 +119,17 @@ def select_age(log: int) -> str:
     """
 
 
+def select_behind(log: int) -> str:
+    """Each of some views with the positions that it is behind, and the age (seconds) of the oldest event it lacks."""
+    events = f"{schema(log)}.events"
+    return f"""
+        SELECT view, greatest(0, coalesce((SELECT max(position) FROM {events}), 0) - tracking.position), coalesce((
+            SELECT extract(epoch FROM clock_timestamp() - recorded_at)::float8 FROM {events} AS waiting
+            WHERE waiting.position > tracking.position ORDER BY waiting.position LIMIT 1
+        ), 0) FROM views.tracking WHERE log = %s AND view = ANY(%s)
+    """
+
+
 def select_last_position(log: int) -> str:
     """The newest position, 0 for none."""
     return f"SELECT coalesce(max(position), 0) FROM {schema(log)}.events"
