@@ -39,7 +39,10 @@ def test_every_command_and_its_options_exist(page: str) -> None:
         if rest.startswith(" orders"):
             continue
         assert name in COMMANDS, f"brojobs {name}"
-        options = {option for parameter in COMMANDS[name].params for option in parameter.opts}
+        command = COMMANDS[name]
+        if below := getattr(command, "commands", None):  # the next word is the command, as in `brojobs case verify`
+            command = below[rest.split()[0]]
+        options = {option for parameter in command.params for option in parameter.opts}
         assert set(re.findall(r"--[a-z-]+", rest)) <= options, f"brojobs {name}{rest}"
 
 
