@@ -25,7 +25,7 @@ from rich.console import Console
 
 from benchmarks import machine
 from benchmarks.pgbench import Pgbench
-from benchmarks.report import console_table, verdicts
+from benchmarks.report import console_table, tell, verdicts
 from benchmarks.stage import ROOT, Server, Service, Stage, constant_route, library_peer, service, stage
 
 TARGETS: Final = ("service", "fileless", "library", "pgbench", "constant")
@@ -120,13 +120,7 @@ def main() -> None:
     }  # fmt: skip
     result["runs"] = play(given)
     result["load_after"] = machine.load()
-    _out.print(console_table(result))
-    for sentence in verdicts(result):
-        _out.print(sentence, soft_wrap=True)
-    if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        _out.print(f"written to {output}")
+    tell(_out, result, console_table(result), verdicts(result), output)
     if any(run["errors"] for run in result["runs"]):
         sys.exit("there were errors: the figures do not count")
 

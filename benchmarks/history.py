@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import random
 import shlex
 from pathlib import Path
@@ -26,7 +25,7 @@ from benchmarks import machine
 from benchmarks.cpu import running_seconds
 from benchmarks.filling import fill, lengthen, orders_in_progress, play_life
 from benchmarks.lives import People, command, words
-from benchmarks.report import history_table, history_verdicts
+from benchmarks.report import history_table, history_verdicts, tell
 from benchmarks.stage import ROOT, Service, Stage, service, stage
 from benchmarks.talking import Talker
 
@@ -127,12 +126,7 @@ def main() -> None:
         for (name, length, state), taken in sorted(found.items())
     ]  # fmt: skip
     result["load_after"] = machine.load()
-    _out.print(history_table(result))
-    for sentence in history_verdicts(result):
-        _out.print(sentence)
-    given.output.parent.mkdir(parents=True, exist_ok=True)
-    given.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    _out.print(f"written to {given.output}")
+    tell(_out, result, history_table(result), history_verdicts(result), given.output)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from rich.console import Console
 from benchmarks import machine
 from benchmarks.lives import PRICE, People, command, due_in, words
 from benchmarks.load import percentile
-from benchmarks.report import lag_table, lag_verdicts
+from benchmarks.report import lag_table, lag_verdicts, tell
 from benchmarks.stage import ROOT, Service, service, stage
 from benchmarks.talking import Talker
 
@@ -96,12 +96,7 @@ def main() -> None:
     with stage() as on, service(on, shlex.split(given.service_args)) as of:
         result["rows"] = [under_load(of, clients, given.seconds) for clients in given.clients]
     result["load_after"] = machine.load()
-    _out.print(lag_table(result))
-    for sentence in lag_verdicts(result):
-        _out.print(sentence)
-    given.output.parent.mkdir(parents=True, exist_ok=True)
-    given.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    _out.print(f"written to {given.output}")
+    tell(_out, result, lag_table(result), lag_verdicts(result), given.output)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ to let go of something to take in the next.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import secrets
 import shlex
@@ -27,7 +26,7 @@ from benchmarks import machine
 from benchmarks.cpu import resident_bytes
 from benchmarks.lives import PRICE, Life, Person, Step, as_person, command, due_in, field, get, words
 from benchmarks.load import run
-from benchmarks.report import memory_table, memory_verdicts
+from benchmarks.report import memory_table, memory_verdicts, tell
 from benchmarks.stage import ROOT, Service, service, stage
 from brojobs_es.api.keys import DevelopmentKey
 
@@ -115,12 +114,7 @@ def main() -> None:
     with stage() as on, service(on, shlex.split(given.service_args)) as of:
         result["rows"] = sampled(of, given.orders, given.clients, given.chunk_seconds, _out.print)
     result |= {"growth": growth(result["rows"]), "load_after": machine.load()}
-    _out.print(memory_table(result))
-    for sentence in memory_verdicts(result):
-        _out.print(sentence)
-    given.output.parent.mkdir(parents=True, exist_ok=True)
-    given.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    _out.print(f"written to {given.output}")
+    tell(_out, result, memory_table(result), memory_verdicts(result), given.output)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+from rich.console import Console
 from rich.table import Table
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -242,6 +243,17 @@ SECTIONS: Final = {
     "memory": memory_markdown,
 }
 """By the name of the result file; a page has `<!-- measured: NAME -->` … `<!-- end -->` around each."""
+
+
+def tell(out: Console, result: Result, table: Table, sentences: Iterable[str], file: Path | None) -> None:
+    """Show what was measured, and keep it in a file where there is one."""
+    out.print(table)
+    for sentence in sentences:
+        out.print(sentence, soft_wrap=True)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        out.print(f"written to {file}")
 
 
 def refreshed(page: str, name: str, table: str) -> str:
