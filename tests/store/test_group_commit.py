@@ -175,7 +175,7 @@ async def test_of_two_with_one_key_the_first_wins(logs: Logs) -> None:
 
 async def test_a_full_queue_says_so(logs: Logs) -> None:
     """Whoever comes too many is told to come back, is not stored, and may come back."""
-    logs._writers[0] = LogWriter(Retrying(logs._writing, 5.0), 0, queue_max=3)
+    logs.writers[0] = LogWriter(Retrying(logs._writing, 5.0), 0, queue_max=3)
     appends = [append(order) for order in in_one_log(logs, 10)]
     told = await together(logs, appends)
     assert [type(each) for each in told] == [list] * 3 + [StoreUnavailable] * 7
