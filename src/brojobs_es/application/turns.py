@@ -26,7 +26,7 @@ class Turns:
         lock, users = self._locks.get(name) or (asyncio.Lock(), 0)
         self._locks[name] = (lock, users + 1)
         try:
-            if lock.locked():
+            if users:  # also where the lock is free at this moment: it is being handed over to one of them
                 async with asyncio.timeout(self._patience_seconds):
                     await lock.acquire()
             else:
