@@ -25,6 +25,7 @@ Json = dict[str, Any]
 PRICE: Final = 10_001
 AGAIN_SECONDS: Final = 0.05
 TIMEOUT_SECONDS: Final = 30.0
+PATIENCE_SECONDS: Final = 60.0
 OPERATOR: Final = "payments"
 ROLES: Final = ("buyer", "seller", "operator")
 
@@ -102,6 +103,14 @@ class Siege:
         )
         return answer
 
+    async def until_answered(self, request: Request) -> httpx.Response:
+        """As often as it takes, under the same key."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (answer := await self.once(request)) is None:
+                request.lost += 1
+                await asyncio.sleep(AGAIN_SECONDS)
+            return answer
+
     async def ask(self, who: str, path: str, body: Mapping[str, Any]) -> Json:
         """A command with a key, until it is answered."""
         await self._open.wait()
@@ -109,12 +118,9 @@ class Siege:
         try:
             request = Request(who, path, body, key=f"key-{next(self._numbers)}")
             self.requests.append(request)
-            while (answer := await self.once(request)) is None:
-                request.lost += 1
-                await asyncio.sleep(AGAIN_SECONDS)
-            request.answer = answer
+            request.answer = await self.until_answered(request)
             self.answered += 1
-            told: Json = answer.json()
+            told: Json = request.answer.json()
             return told
         finally:
             self._busy -= 1
