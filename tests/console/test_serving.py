@@ -1,60 +1,18 @@
 from __future__ import annotations
 
-import contextlib
-import os
-import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from tests.console.running import address, first_line, started
 from typer.testing import CliRunner
 
 from brojobs_es.cli import app
-
-BROJOBS = [sys.executable, "-m", "brojobs_es.cli"]
-
-
-@contextlib.contextmanager
-def started(database_url: str, folder: Path, *arguments: str, **extra: str) -> Iterator[subprocess.Popen[str]]:
-    """A process of the command line, over this database."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("BROJOBS_")}
-    own = {"BROJOBS_DATABASE_URL": database_url, "BROJOBS_DATA_DIR": str(folder), "PYTHONUNBUFFERED": "1"}
-    own["BROJOBS_LOGS"] = os.environ.get("BROJOBS_LOGS", "1")
-    process = subprocess.Popen(
-        [*BROJOBS, *arguments],
-        env=environment | own | extra,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
-
-
-def first_line(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline()
-
-
-def address(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if found := re.match(r"brojobs serves (http://\S+)", line):
-            return found[1]
-    raise AssertionError("".join(lines))
 
 
 def status(url: str) -> int:

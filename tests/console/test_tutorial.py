@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.console.test_serving import address, started
+from tests.console.running import address, started
 
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial" / "first-order.md"
 END_OF_BLOCK = "-- end of block --"

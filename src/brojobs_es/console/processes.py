@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import os
@@ -14,6 +15,7 @@ from typing import Final
 Job = Callable[[], None]
 
 RESTART_PAUSE_SECONDS: Final = 1.0
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _DIE_WITH_PARENT: Final = 1  # prctl's PR_SET_PDEATHSIG
 _logger = logging.getLogger(__name__)
 
@@ -30,12 +32,19 @@ def run_all(jobs: Sequence[Job]) -> None:
         nonlocal stopping
         stopping = True
         for pid in running:
-            os.kill(pid, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):  # it has ended at this very moment
+                os.kill(pid, signal.SIGTERM)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    def start(job: Job) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # whoever runs is known before `stop` looks who does
+        if not stopping:
+            running[_started(job)] = job
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+    before = {number: signal.signal(number, stop) for number in _SIGNALS}
     try:
         for job in jobs:
-            running[_started(job)] = job
+            start(job)
         while running:
             pid, status = os.wait()
             ended = running.pop(pid, None)
@@ -43,25 +52,28 @@ def run_all(jobs: Sequence[Job]) -> None:
                 continue
             _logger.error("a process ended with %d and is started again", os.waitstatus_to_exitcode(status))
             time.sleep(RESTART_PAUSE_SECONDS)
-            if not stopping:
-                running[_started(ended)] = ended
+            start(ended)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 def _started(job: Job) -> int:
+    """The process of a job; to be called while signals are held back."""
     sys.stdout.flush()
     sys.stderr.flush()
+    parent = os.getpid()
     pid = os.fork()
     if pid:
         return pid
     code = 1
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _SIGNALS:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGTERM)  # nobody answers for a service that was killed
-        job()
+        if os.getppid() == parent:  # or it was killed before we could ask for that
+            job()
         code = 0
     except BaseException:
         _logger.exception("a process failed")
