@@ -81,7 +81,7 @@ def test_what_is_stored_kept_and_late_is_shown(world: World) -> None:
     assert value(after, "brojobs_orders_kept") >= 1
     assert value(after, "brojobs_commands_waiting") == 0
     assert value(after, "brojobs_database_reachable") == 1
-    assert 0 <= value(after, "brojobs_views_behind_seconds") < 60
+    assert 0 <= value(after, "brojobs_views_batch_age_seconds") < 60
     views = {dict(of)["view"] for its, of in after if its == "brojobs_view_behind_events"}
     assert views >= {"order_summary", "deadlines", "audit"}
     assert {dict(of)["view"] for its, of in after if its == "brojobs_view_behind_seconds"} == views
@@ -148,7 +148,7 @@ async def test_a_scrape_never_fails(postgres_server: str, clean_logs: str, tmp_p
     assert value(back, "brojobs_commands_total", command="place", outcome="4xx") == 1
     assert value(back, "brojobs_database_reachable") == 1
     assert [its for its, _ in back if its == "brojobs_view_behind_seconds"]
-    assert not [its for its, _ in back if its == "brojobs_views_behind_seconds"]  # no runner in this process
+    assert not [its for its, _ in back if its == "brojobs_views_batch_age_seconds"]  # no runner in this process
     assert readiness["views_behind_seconds"] == 0.0
 
 

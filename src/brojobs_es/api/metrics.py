@@ -98,7 +98,9 @@ class Metrics:
         yield self._gauge("brojobs_tokens_remembered", "Verified tokens kept in memory.", tokens)
         late = runtime.projector.lag_seconds()
         if late is not None:
-            yield self._gauge("brojobs_views_behind_seconds", "Age of the oldest event of the views' last batch.", late)
+            yield self._gauge(
+                "brojobs_views_batch_age_seconds", "Age of the oldest event of the views' last batch.", late
+            )
         yield self._gauge("brojobs_database_reachable", "Whether the database has just answered.", lags is not None)
         yield from self._behind(lags or ())
 
