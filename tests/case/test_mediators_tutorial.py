@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.console.test_serving import address, started
+from tests.console.running import address, started
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorial" / "mediators.md"
 END_OF_BLOCK = "-- end of block --"

@@ -21,7 +21,7 @@ import psycopg
 import pytest
 import uvicorn
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from tests.console.test_serving import address, started
+from tests.console.running import address, started
 from tests.http.service import Service
 from tests.http.world import World, euros
 from tests.store.helpers import eventually, kill_backends
