@@ -170,7 +170,10 @@ async def test_an_endless_body_is_cut_off(store: PersonFiles, before: bytes) -> 
     finally:
         tracemalloc.stop()
     assert sent <= LIMIT + OVERHEAD_BYTES + 65_536
-    assert peak < 4 * BLOCK_BYTES
+    assert (
+        peak < 6 * BLOCK_BYTES
+    )  # a block gathered, one with the thread, and what copies them: far less than the limit
+    assert 6 * BLOCK_BYTES < LIMIT
     assert left_over(store) == []
 
 
