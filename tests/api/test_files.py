@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from brojobs_es.api import files
 from brojobs_es.api.files import (
     BLOCK_BYTES,
     OVERHEAD_BYTES,
@@ -193,6 +194,28 @@ async def test_a_client_that_hangs_up(store: PersonFiles) -> None:
     with pytest.raises(asyncio.CancelledError):
         await upload
     assert left_over(store) == []
+
+
+async def test_a_folder_that_was_removed_meanwhile_is_made_again(tmp_path: Path) -> None:
+    """An erasure in another process removes a folder that this one knows to be there; the next file finds a place."""
+    one, other = FileStore(tmp_path, LIMIT), FileStore(tmp_path, LIMIT)
+    first = await one.of(KEY).receive(CONTENT_TYPE, pieces(body(b"first")))
+    assert other.forget(KEY.person, KEY.generation) == 1
+    second = await one.of(KEY).receive(CONTENT_TYPE, pieces(body(b"second")))
+    assert not one.of(KEY).path(first.sha256).exists()
+    assert b"".join([block async for block in await other.of(KEY).open_stream(second.sha256)]) == b"second"
+    assert left_over(one.of(KEY)) == []
+
+
+async def test_more_people_than_folders_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is remembered of folders is bounded, and forgetting it loses no file."""
+    monkeypatch.setattr(files, "_FOLDERS_MAX", 3)
+    store = FileStore(tmp_path, LIMIT)
+    people = [store.of(PersonKey(f"person {number}", 1, bytes(32))) for number in range(8)]
+    for one in people * 2:
+        stored = await one.receive(CONTENT_TYPE, pieces(body(b"logo")))
+        assert one.path(stored.sha256).exists()
+        assert len(store.folders._durable) <= 4
 
 
 def test_what_a_crash_left_behind_is_swept(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from tests.http.siege import siege
 from brojobs_es.store.migrate import migrate
 
 ROUNDS: Final = 50 if SOAK else 5
-AT_LEAST: Final = 40
+AT_LEAST: Final = 25
 """Answers before each kill; the clients' lives have about ten steps, so that each kill finds them somewhere else."""
 
 
