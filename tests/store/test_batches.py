@@ -106,3 +106,22 @@ async def test_who_does_not_wait_any_more_is_not_asked_for(
     assert isinstance(found.pop(0), asyncio.CancelledError)
     assert [answer[0] for answer in found if isinstance(answer, tuple)] == [4, 9, 16, 36]
     assert oracle.asked == [[1], [2], [3, 4, 6]]
+
+
+async def test_who_asks_at_the_very_end_of_a_batch_is_heard(
+    batches: Batches[int, tuple[int, int]], oracle: Oracle
+) -> None:
+    """All batches end at once, and somebody has another question before anything else happens."""
+
+    async def twice() -> tuple[int, int]:
+        await batches.ask(1)
+        return await batches.ask(3)
+
+    oracle.go.clear()
+    asking = asyncio.create_task(twice())
+    await asyncio.sleep(0.01)
+    other = asyncio.create_task(batches.ask(2))
+    await asyncio.sleep(0.01)
+    oracle.go.set()
+    assert await asyncio.wait_for(asking, 5) == (9, 3)
+    assert await other == (4, 2)

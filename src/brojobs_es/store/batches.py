@@ -30,21 +30,25 @@ class Batches(Generic[Q, A]):
         told: asyncio.Future[A] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, told))
         if len(self._workers) < _AT_ONCE:
-            worker = asyncio.create_task(self._work())
-            self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
+            self._workers.add(asyncio.create_task(self._work()))
         return await told
 
     async def _work(self) -> None:
-        while self._waiting:
-            count = min(len(self._waiting), _BATCH_MAX)
-            batch = [each for each in (self._waiting.popleft() for _ in range(count)) if not each[1].done()]
-            try:
-                await self._put(batch)
-            except asyncio.CancelledError:
-                for _, told in batch:
-                    told.cancel()
-                raise
+        try:
+            while self._waiting:
+                await self._next()
+        finally:  # at once, not when the loop comes to it: until then nobody would hear who asks
+            self._workers -= {asyncio.current_task()}
+
+    async def _next(self) -> None:
+        count = min(len(self._waiting), _BATCH_MAX)
+        batch = [each for each in (self._waiting.popleft() for _ in range(count)) if not each[1].done()]
+        try:
+            await self._put(batch)
+        except asyncio.CancelledError:
+            for _, told in batch:
+                told.cancel()
+            raise
 
     async def _put(self, batch: Sequence[tuple[Q, asyncio.Future[A]]]) -> None:
         try:
