@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from time import monotonic
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import psycopg
@@ -199,6 +201,28 @@ async def test_everything_goes_on_after_killed_connections(clean_logs: str, log_
             await logs.append(append(order, first=version))
             assert len(await logs.load(order)) == version
             assert kill_backends(clean_logs, "application_name = 'brojobs_writer'") >= 1
+
+
+async def test_after_a_long_outage_it_is_back_at_once(clean_logs: str, postgres_server: str, log_count: int) -> None:
+    """However long nobody got in and however often it was tried: not that long again."""
+    name = urlsplit(clean_logs).path.removeprefix("/")
+    gate = f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS '
+    with psycopg.connect(postgres_server, autocommit=True) as keeper:
+        async with opened(clean_logs, log_count, patience_seconds=0.3) as logs:
+            await logs.append(append())
+            keeper.execute(f"{gate} false".encode())
+            keeper.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+            closed = monotonic()
+            while monotonic() < closed + 3.5:
+                with pytest.raises(StoreUnavailable):
+                    await logs.append(append())
+            keeper.execute(f"{gate} true".encode())
+            opened_again = monotonic()
+            while True:
+                with contextlib.suppress(StoreUnavailable):
+                    await logs.append(append())
+                    break
+            assert monotonic() < opened_again + 1.5
 
 
 async def test_nobody_waits_for_ever_for_a_stuck_writer(clean_logs: str, log_count: int) -> None:

@@ -6,18 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from time import monotonic
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
-from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from brojobs_es.application.records import StoreUnavailable
-
-if TYPE_CHECKING:
-    from psycopg_pool import AsyncConnectionPool
 
 T = TypeVar("T")
 
@@ -55,6 +52,25 @@ def conninfo(url: str, role: str, **limits: str) -> str:
     given.setdefault("keepalives_interval", 5)
     given.setdefault("keepalives_count", 3)
     return make_conninfo("", **given)
+
+
+def pool(
+    target: str, most: int, patience_seconds: float, *, least: int = 1
+) -> AsyncConnectionPool[AsyncConnection[TupleRow]]:
+    """From `least` to `most` connections, not opened yet.
+
+    A connection that cannot be made is tried again ever more seldom, and after the patience no more until somebody
+    needs it: otherwise the pool would sleep on, after a long outage, for as long as that has taken.
+    """
+    return AsyncConnectionPool(
+        target,
+        min_size=least,
+        max_size=most,
+        timeout=patience_seconds,
+        reconnect_timeout=patience_seconds,
+        kwargs={"autocommit": True},
+        open=False,
+    )
 
 
 def is_lost(error: psycopg.Error, connection: AsyncConnection[TupleRow]) -> bool:

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow, class_row
-from psycopg_pool import AsyncConnectionPool
 
 from brojobs_es.application.records import (
     Append,
@@ -29,7 +28,7 @@ from brojobs_es.store import sql
 from brojobs_es.store.append import LogWriter
 from brojobs_es.store.arrays import BigInts, Texts, Uuids
 from brojobs_es.store.batches import Batches
-from brojobs_es.store.connections import Retrying, conninfo
+from brojobs_es.store.connections import Retrying, conninfo, pool
 from brojobs_es.store.listener import Listener
 
 if TYPE_CHECKING:
@@ -63,27 +62,14 @@ class Logs:
 
     def __init__(self, url: str, logs: int = 1, *, max_connections: int = 10, patience_seconds: float = 5.0) -> None:
         self.count = logs
-        self._pool = AsyncConnectionPool(
-            conninfo(url, "brojobs_writer"),
-            min_size=min(_MIN_CONNECTIONS, max_connections),
-            max_size=max_connections,
-            timeout=patience_seconds,
-            kwargs={"autocommit": True},
-            open=False,
-        )
+        target = conninfo(url, "brojobs_writer")
+        self._pool = pool(target, max_connections, patience_seconds, least=min(_MIN_CONNECTIONS, max_connections))
         self._db = Retrying(self._pool, patience_seconds)
-        self._writing = AsyncConnectionPool(  # of their own: however many read, nobody who writes waits for them
-            conninfo(url, "brojobs_writer"),
-            min_size=1,
-            max_size=logs,
-            timeout=patience_seconds,
-            kwargs={"autocommit": True},
-            open=False,
-        )
+        self._writing = pool(target, logs, patience_seconds)  # of their own: nobody who writes waits for those who read
         self._loads = [Batches(partial(self._load_after, number)) for number in range(logs)]
         self._new_files = [Batches(partial(self._add_files, number)) for number in range(logs)]
         self.writers = [LogWriter(Retrying(self._writing, patience_seconds), number) for number in range(logs)]
-        self.listener = Listener(conninfo(url, "brojobs_writer"), [sql.channel(number) for number in range(logs)])
+        self.listener = Listener(target, [sql.channel(number) for number in range(logs)])
 
     async def open(self) -> None:
         """Connect; StoreUnavailable where that takes longer than the patience."""

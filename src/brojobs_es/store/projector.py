@@ -14,7 +14,6 @@ from uuid import UUID
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
 
 from brojobs_es.application.records import LoggedEvent, StoreUnavailable
 from brojobs_es.projections.view import View
@@ -25,6 +24,7 @@ from brojobs_es.store.connections import (
     Retrying,
     cancellation_kept,
     conninfo,
+    pool,
 )
 from brojobs_es.store.listener import Listener, wait
 from brojobs_es.store.view_tables import Connection, Decode, Memory, ViewTables
@@ -107,9 +107,7 @@ class Projector:
         self._names = (*self._views.names, *self._tables)
         self._poll_seconds = poll_seconds
         target = conninfo(url, "brojobs_projector", lock_timeout="0")
-        self._pool = AsyncConnectionPool(
-            target, min_size=1, max_size=2 * logs + 3, timeout=5.0, kwargs={"autocommit": True}, open=False
-        )
+        self._pool = pool(target, 2 * logs + 3, patience_seconds=5.0)
         self._db = Retrying(self._pool, patience_seconds=5.0)
         self._listener = Listener(target, [sql.channel(log) for log in range(logs)])
         self._memories: dict[int, dict[tuple[int, tuple[str, ...]], Memory]] = {}

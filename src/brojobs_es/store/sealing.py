@@ -12,9 +12,8 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
 
-from brojobs_es.store.connections import Retrying, conninfo
+from brojobs_es.store.connections import Retrying, conninfo, pool
 from brojobs_es.store.sql import schema
 
 Connection = AsyncConnection[TupleRow]
@@ -92,14 +91,7 @@ class SealStore:
     """
 
     def __init__(self, url: str, *, role: str = "brojobs_sealer", patience_seconds: float = 5.0) -> None:
-        self._pool = AsyncConnectionPool(
-            conninfo(url, role),
-            min_size=0,
-            max_size=_MAX_CONNECTIONS,
-            timeout=patience_seconds,
-            kwargs={"autocommit": True},
-            open=False,
-        )
+        self._pool = pool(conninfo(url, role), _MAX_CONNECTIONS, patience_seconds, least=0)
         self._db = Retrying(self._pool, patience_seconds)
 
     async def open(self) -> None:
