@@ -30,7 +30,7 @@ _REASON_MAX: Final = 1000
 _ORDERS_READ: Final = 50
 """Orders whose earlier events one query reads."""
 
-_BREATH: Final = 8
+_BREATH: Final = 24
 """Orders after which others in this process have their turn: they answer people, the views only follow."""
 
 _UNKNOWN: Final[Any] = object()
