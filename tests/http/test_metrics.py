@@ -79,7 +79,8 @@ def test_what_is_stored_kept_and_late_is_shown(world: World) -> None:
     assert 1 <= grown["brojobs_batches_total"] <= grown["brojobs_events_stored_total"]
     assert grown["brojobs_tokens_remembered"] == 3
     assert value(after, "brojobs_orders_kept") >= 1
-    assert value(after, "brojobs_commands_waiting") == 0
+    looks = (value(read(world.get(None, "/metrics")), "brojobs_commands_waiting") for _ in range(50))
+    assert 0 in looks, "the scheduler may record a timer at the moment of a look, not of each"
     assert value(after, "brojobs_database_reachable") == 1
     assert 0 <= value(after, "brojobs_views_batch_age_seconds") < 60
     views = {dict(of)["view"] for its, of in after if its == "brojobs_view_behind_events"}
