@@ -149,8 +149,6 @@ class Begins(CanInitAggregate[UUID]):
 EVENTS: Final[dict[str, type[Event]]] = {}
 """Every event that may stand in the log, by topic. Nothing else is ever resolved from a stored name."""
 
-STAMP_FIELDS: Final = frozenset({"originator_id", "originator_version", "timestamp", "effective_at", "cause"})
-
 
 @dataclass(frozen=True, slots=True)
 class Moment:

@@ -129,10 +129,6 @@ class Order(Recording):
         return self.status is Status.DISPUTED
 
     @property
-    def open_dispute(self) -> DisputeRef | None:
-        return self.disputes[-1] if self.frozen else None
-
-    @property
     def revision(self) -> Revision | None:
         """The newest revision, whatever became of it."""
         return self.revisions[-1] if self.revisions else None

@@ -280,18 +280,8 @@ def event(entry: Entry, order_id: UUID, log: int) -> Json:
 
 
 def _digest(entry: Entry, order_id: UUID, log: int) -> str | None:
-    if entry.position is None or entry.state is None:
-        return None
-    event = entry.event
-    return event_digest(
-        log=log,
-        position=entry.position,
-        order_id=order_id,
-        stream_id=event.originator_id,
-        stream_version=event.originator_version,
-        topic=event.TOPIC,
-        state=entry.state,
-    ).hex()
+    recorded = entry.recorded_as(order_id, log)
+    return event_digest(**recorded).hex() if recorded is not None else None
 
 
 def _optional_id(value: UUID | None) -> str | None:

@@ -6,7 +6,8 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
+from uuid import UUID
 
 from brojobs_es.aggregates.base import Event
 from brojobs_es.application.records import LoggedEvent, NewEvent, RecordedEvent
@@ -39,6 +40,20 @@ class Entry:
     event: Event
     position: int | None
     state: bytes | None = None
+
+    def recorded_as(self, order_id: UUID, log: int) -> dict[str, Any] | None:
+        """What `digests` makes the event's preimage and digest of; None while it is not recorded."""
+        if self.position is None or self.state is None:
+            return None
+        return {
+            "log": log,
+            "position": self.position,
+            "order_id": order_id,
+            "stream_id": self.event.originator_id,
+            "stream_version": self.event.originator_version,
+            "topic": self.event.TOPIC,
+            "state": self.state,
+        }
 
 
 @dataclass(slots=True)

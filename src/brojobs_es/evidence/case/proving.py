@@ -62,18 +62,10 @@ def event_lines(history: History, log: int) -> list[bytes]:
 
 
 def _line(entry: Entry, order_id: UUID, log: int) -> bytes:
-    if entry.position is None or entry.state is None:
+    recorded = entry.recorded_as(order_id, log)
+    if recorded is None:
         raise NotProven(f"order {order_id} has an event that is not recorded")
-    event = entry.event
-    return preimage(
-        log=log,
-        position=entry.position,
-        order_id=order_id,
-        stream_id=event.originator_id,
-        stream_version=event.originator_version,
-        topic=event.TOPIC,
-        state=entry.state,
-    )
+    return preimage(**recorded)
 
 
 def heads_of(lines: Sequence[bytes]) -> list[bytes]:
