@@ -12,6 +12,7 @@ from tests.case.making import unpacked
 from tests.http.service import Service, service
 from tests.http.world import Told, World
 
+from brojobs_es.api.files import SMALL_BYTES
 from brojobs_es.evidence.case.kernel.checking import Report, Trust, verify
 from brojobs_es.evidence.case.kernel.notes import read_key
 
@@ -85,6 +86,19 @@ def test_the_file_s_bytes_are_those_uploaded(world: World) -> None:
 
     assert files[f"data/files/{file_id}"] == f"plan.txt of {order.id}".encode()
     assert json.loads(files["data/files.json"])["files"][0]["name"] == "plan.txt"
+
+
+def test_files_of_both_homes_are_in_it(world: World, tmp_path: Path) -> None:
+    """Small ones that lie in their rows, a large one that lies in the folder, and it verifies."""
+    order = world.paid()
+    contents = [b"a", b"b" * SMALL_BYTES, b"c" * (SMALL_BYTES + 1)]
+    ids = [order.upload("seller", f"{n}.txt", content).json()["file_id"] for n, content in enumerate(contents)]
+    order.seller("deliver", note="Here", files=ids)
+    content = fetched(order)
+    files = unpacked(content)
+    assert [files[f"data/files/{file_id}"] for file_id in ids] == contents
+    report = verified(content, tmp_path)
+    assert (report.exit_code, report.facts["files"], report.facts["files_absent"]) == (0, 3, [])
 
 
 def test_only_mediators_and_auditors_get_it(world: World) -> None:

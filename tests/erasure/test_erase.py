@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import zipfile
@@ -142,6 +143,32 @@ def test_files_of_the_other_party_stay(both: tuple[Service, Service], world: Wor
         assert (answer.status_code, answer.headers["content-length"], answer.content) == (200, length, same)
         assert "yours.txt" in answer.headers["content-disposition"]
         assert code(twin.get(who, f"{order.path}/files/{alone['file_id']}")) == "not_found"
+
+
+def test_both_homes_of_files_are_emptied(both: tuple[Service, Service], world: World, twin: World) -> None:
+    """Small files in the rows of several orders and large ones in the folder: each counts, and no byte is left."""
+    small, large = b"small " * 200, b"large " * 15_000
+    orders = [world.paid() for _ in range(2)]
+    for order in orders:
+        for content in (small, large):
+            for who in ("buyer", "seller"):
+                assert order.through(twin).upload(who, "a.txt", content).status_code == 200
+        order.seller("concede")
+    ran = brojobs(both[0], "erase", world.people["buyer"], "--reason", "x", "--lang", "en", BROJOBS_RETENTION_DAYS="0")
+    assert "orders concerned: 2, files removed: 3" in ran.stdout, ran.stderr  # two rows, and one file in the folder
+    left = " UNION ALL ".join(
+        f"SELECT uploaded_by, size, content IS NOT NULL FROM log_{log}.files WHERE order_id = ANY(%s)"
+        for log in range(int(os.environ.get("BROJOBS_LOGS", "1")))
+    )
+    ids = [order.id for order in orders]
+    found = rows(both[0], left, *[ids] * int(os.environ.get("BROJOBS_LOGS", "1")))
+    assert sorted((who.partition("-")[0], size, is_here) for who, size, is_here in found) == [
+        ("buyer", 1_200, False), ("buyer", 1_200, False), ("buyer", 90_000, False), ("buyer", 90_000, False),
+        ("seller", 1_200, True), ("seller", 1_200, True), ("seller", 90_000, False), ("seller", 90_000, False),
+    ]  # fmt: skip
+    for content in (small, large):
+        got = twin.get("seller", f"{orders[0].path}/files/{hashlib.sha256(content).hexdigest()}")
+        assert (got.status_code, got.content) == (200, content)
 
 
 def test_a_person_who_comes_back(both: tuple[Service, Service], world: World, twin: World) -> None:

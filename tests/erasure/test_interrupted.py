@@ -69,6 +69,7 @@ CUTS: Final = [
     ("eraser", "orders_naming", 2, True),
     ("log", "append", 1, True),
     ("log", "append", 2, True),
+    ("eraser", "empty_files", 1, True),
     ("eraser", "finish", 1, True),
 ]
 """At which call of which part an erasure ends, and whether it has begun by then."""

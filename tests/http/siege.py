@@ -143,7 +143,9 @@ class Siege:
         await self._open.wait()
         self._busy += 1
         try:
-            content = f"version {next(self._numbers)}".encode() * random.randint(1, 2000)
+            content = f"version {next(self._numbers)}".encode() * random.randint(
+                1, 12_000
+            )  # some in their rows, some in the folder
             while True:
                 try:
                     answer = await self.http.post(

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import httpx
+import psycopg
 import pytest
-from tests.http.service import MAX_FILE_BYTES
+from tests.http.service import MAX_FILE_BYTES, Service
 from tests.http.world import NOWHERE, SHA, Told, World, code
+
+from brojobs_es.api.files import SMALL_BYTES
 
 
 def download(order: Told, who: str | None, file_id: str) -> httpx.Response:
     return order.world.get(who, f"{order.path}/files/{file_id}")
 
 
-def test_an_uploaded_file_comes_back_byte_for_byte(world: World) -> None:
-    """200 with its SHA-256 as id; all who may read it get the same bytes, safely named."""
-    order, content = world.paid(), bytes(range(256)) * 100
+@pytest.mark.parametrize("size", [1, 25_600, SMALL_BYTES, SMALL_BYTES + 1, MAX_FILE_BYTES])
+def test_an_uploaded_file_comes_back_byte_for_byte(world: World, size: int) -> None:
+    """200 with its SHA-256 as id; all who may read it get the same bytes, safely named, wherever they lie."""
+    order, content = world.paid(), (bytes(range(256)) * 400)[:size]
     answer = order.upload("seller", "logo final.png", content, "image/png")
     sha = hashlib.sha256(content).hexdigest()
     assert answer.status_code == 200
     assert answer.json() == {
-        "file_id": sha, "name": "logo final.png", "size": 25_600, "media_type": "image/png", "sha256": sha,
+        "file_id": sha, "name": "logo final.png", "size": size, "media_type": "image/png", "sha256": sha,
     }  # fmt: skip
     for who in ("buyer", "seller", "mediator", "auditor"):
         got = download(order, who, sha)
@@ -70,16 +76,60 @@ def test_a_name_is_never_a_path(world: World, name: str) -> None:
     assert world.paid().upload("seller", name).json()["name"] == "passwd"
 
 
-def test_the_same_content_again_is_the_same_file(world: World) -> None:
-    """A repeated upload answers as the first did, with its name; the other party's has the same id."""
+@pytest.mark.parametrize("content", [b"content", b"content" * 10_000], ids=["small", "large"])
+def test_the_same_content_again_is_the_same_file(world: World, twin: World, content: bytes) -> None:
+    """A repeated upload answers as the first did, with its name, in any process; the other party's has the same id."""
     order = world.paid()
-    first = order.upload("seller", "a.txt", b"content")
-    again = order.upload("seller", "b.txt", b"content")
-    assert (again.status_code, again.json()) == (200, first.json())
+    first = order.upload("seller", "a.txt", content)
+    for asked in (order, order.through(twin)):
+        again = asked.upload("seller", "b.txt", content)
+        assert (again.status_code, again.json()) == (200, first.json())
     assert first.json()["name"] == "a.txt"
-    others = order.upload("buyer", "c.txt", b"content")
+    others = order.upload("buyer", "c.txt", content)
     assert (others.status_code, others.json()["file_id"]) == (200, first.json()["file_id"])
-    assert download(order, "mediator", first.json()["file_id"]).content == b"content"
+    for seen_by in (order, order.through(twin)):
+        assert download(seen_by, "mediator", first.json()["file_id"]).content == content
+
+
+@pytest.mark.parametrize("content", [b"content", b"content" * 10_000], ids=["small", "large"])
+def test_twins_at_once(world: World, twin: World, content: bytes) -> None:
+    """The same content from eight requests over two processes: one row, one name that all are told."""
+    order = world.paid()
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(
+            threads.map(lambda n: order.through((world, twin)[n % 2]).upload("seller", f"{n}.txt", content), range(8))
+        )
+    assert [answer.status_code for answer in answers] == [200] * 8
+    assert len({answer.text for answer in answers}) == 1
+    assert download(order, "buyer", answers[0].json()["file_id"]).content == content
+
+
+@pytest.mark.parametrize("content", [b"content", b"content" * 10_000], ids=["small", "large"])
+def test_a_repeated_upload_with_its_key(world: World, twin: World, content: bytes) -> None:
+    """The same answer, marked, in any process; another content under the key is refused."""
+    order, key = world.paid(), {"Idempotency-Key": "one"}
+    first = order.upload("seller", "a.txt", content, **key)
+    assert "idempotency-replayed" not in first.headers
+    for asked in (order, order.through(twin)):
+        again = asked.upload("seller", "a.txt", content, **key)
+        assert (again.json(), again.headers["idempotency-replayed"]) == (first.json(), "true")
+        assert code(asked.upload("seller", "b.txt", content + b"!", **key)) == "idempotency_key_reused"
+
+
+def test_a_spoilt_row_is_never_served(running: Service) -> None:
+    """Bytes that were changed in the database end in an error, on their own and in a case file; others are served."""
+    with World(running.url) as world:
+        order = world.paid()
+        spoilt, whole = order.file("seller", "a.txt"), order.file("seller", "b.txt")
+        with psycopg.connect(running.database_url) as owner:
+            owner.execute("SET session_replication_role = replica")  # no trigger holds off the owner who means it
+            for log in range(int(os.environ.get("BROJOBS_LOGS", "1"))):
+                change = f"UPDATE log_{log}.files SET content = set_byte(content, 50, get_byte(content, 50) # 1)"
+                owner.execute(f"{change} WHERE order_id = %s AND file_id = %s".encode(), (order.id, spoilt))
+        answer = download(order, "buyer", spoilt)
+        assert (answer.status_code, code(answer)) == (500, "try_again")
+        assert download(order, "buyer", whole).content == f"b.txt of {order.id}".encode()
+        assert world.get("mediator", f"{order.path}/case-file").status_code == 503
 
 
 def test_a_file_that_is_too_large_is_413(world: World) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brojobs_es.store.arrays import BigInts, Bytes, Ints, Packed, Texts, Uuids
+from brojobs_es.store.arrays import BigInts, Bytes, BytesOrNulls, Ints, Packed, Texts, Uuids
 
 KINDS: dict[type[Packed], tuple[str, st.SearchStrategy[Any]]] = {
     Uuids: ("uuid", st.uuids()),
@@ -19,6 +19,7 @@ KINDS: dict[type[Packed], tuple[str, st.SearchStrategy[Any]]] = {
     BigInts: ("bigint", st.integers(-(2**63), 2**63 - 1)),
     Texts: ("text", st.text(st.characters(codec="utf-8", exclude_characters="\x00"))),
     Bytes: ("bytea", st.binary()),
+    BytesOrNulls: ("bytea", st.none() | st.binary()),
 }
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
 from urllib.parse import urlsplit
@@ -179,6 +181,55 @@ async def test_files_of_an_order(logs: Logs) -> None:
     assert await logs.files(order, ["bb", "cc"]) == [second]
     assert await logs.files(order, []) == []
     assert await logs.files(uuid4()) == []
+
+
+async def test_files_with_their_bytes(logs: Logs) -> None:
+    """The first row stands, wherever its bytes lie; a list says where, and only whoever asks for them is given bytes."""
+    order = uuid4()
+    here, elsewhere = (
+        FileRow(order, name, "x", 5, "application/pdf", "bob", NOW, 1, in_row=name == "aa") for name in ("aa", "bb")
+    )
+    assert await logs.add_file(here, b"sealed") == here
+    assert await logs.add_file(elsewhere) == elsewhere
+    assert await logs.add_file(replace(here, name="again"), b"sealed anew") == here
+    assert await logs.add_file(replace(here, name="again")) == here
+    assert await logs.add_file(replace(elsewhere, name="again"), b"sealed anew") == elsewhere
+    assert await logs.files(order) == [here, elsewhere]
+    assert [await logs.file_content(row) for row in (here, elsewhere)] == [b"sealed", None]
+    for other in (replace(here, order_id=uuid4()), replace(here, uploaded_by="ana"), replace(here, key=2)):
+        assert await logs.file_content(other) is None
+
+
+async def test_many_files_at_once_are_each_their_own(logs: Logs) -> None:
+    """Small and large ones, of one order and of several, twins among them: each caller is told the row that stands."""
+    orders = [uuid4() for _ in range(3)]
+    sent = [
+        (
+            FileRow(orders[n % 3], f"{n % 60:064x}", f"{n}", n, "x/y", "bob", NOW, 1, in_row=n % 2 == 0),
+            os.urandom(65_000),
+        )
+        for n in range(150)
+    ]
+    told = await asyncio.gather(*(logs.add_file(row, content if row.in_row else None) for row, content in sent))
+    contents = {row.name: content for row, content in sent}
+    for (row, _), stands in zip(sent, told, strict=True):
+        assert (stands.order_id, stands.file_id) == (row.order_id, row.file_id)
+        assert await logs.file_content(stands) == (contents[stands.name] if stands.in_row else None)
+    assert len(set(told)) == 60
+    assert sum([len(await logs.files(order)) for order in orders]) == 60
+
+
+async def test_twins_of_two_processes(clean_logs: str, log_count: int) -> None:
+    """The same file noted by two processes at once, again and again: one row stands, and both are told that one."""
+    async with opened(clean_logs, log_count) as one, opened(clean_logs, log_count) as other:
+        for _ in range(20):
+            row = FileRow(uuid4(), "aa", "x", 5, "x/y", "bob", NOW, 1, in_row=True)
+            rows = [replace(row, name=f"{n}") for n in range(6)]
+            told = await asyncio.gather(
+                *((one, other)[n % 2].add_file(row, row.name.encode()) for n, row in enumerate(rows))
+            )
+            assert len(set(told)) == 1
+            assert await one.file_content(row) == told[0].name.encode()
 
 
 async def test_refused_commands_are_kept(logs: Logs) -> None:

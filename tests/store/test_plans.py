@@ -25,6 +25,7 @@ HOT = {
     "clashing": sql.select_clashing(0),
     "dispute's order": sql.select_order_of_stream(0),
     "new files": sql.insert_files(0),
+    "bytes of a file": sql.select_file_content(0),
     "last position": sql.select_last_position(0),
 }
 

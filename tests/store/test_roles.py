@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from psycopg.errors import GeneratedAlways, InsufficientPrivilege
 
+from brojobs_es.store import sql
 from brojobs_es.store.connections import conninfo
 
 TABLES = ["log_0.events", "log_0.idempotency", "log_0.files", "log_0.refusals"]
@@ -87,6 +88,48 @@ def test_every_role_reads_everything(database_url: str, role: str) -> None:
     """Logs, views, and which migrations ran."""
     for table in [*TABLES, "log_0.readable_events", "views.order_summary", "views.parked", "brojobs.migrations"]:
         run(database_url, role, f"SELECT * FROM {table} LIMIT 1")
+
+
+FILE = """
+    INSERT INTO log_0.files (order_id, file_id, name, size, media_type, uploaded_by, uploaded_at, key, content)
+    VALUES (%s, 'aa', 'x', 5, 'x/y', 'bob', now(), 1, 'sealed')
+"""
+
+
+def test_the_eraser_empties_files_and_sees_no_more_of_them_than_that_needs(database_url: str) -> None:
+    """It finds a person's rows and removes their bytes; names, orders and digests are none of its business."""
+    order = uuid4()
+    run(database_url, "brojobs_writer", FILE, (order,))
+    run(database_url, "brojobs_eraser", sql.empty_files(0), ("bob", [2]))
+    query = "SELECT content FROM log_0.files WHERE order_id = %s"
+    assert run(database_url, "brojobs_writer", query, (order,)) == [(b"sealed",)]
+    run(database_url, "brojobs_eraser", sql.empty_files(0), ("bob", [1]))
+    assert run(database_url, "brojobs_writer", query, (order,)) == [(None,)]
+    for statement in (
+        "SELECT name FROM log_0.files",
+        "SELECT order_id FROM log_0.files",
+        "UPDATE log_0.files SET name = 'x'",
+        "DELETE FROM log_0.files",
+        "INSERT INTO log_0.files (content) VALUES ('x')",
+        "SELECT FROM log_0.events",
+    ):
+        with pytest.raises(InsufficientPrivilege):
+            run(database_url, "brojobs_eraser", statement)
+
+
+@pytest.mark.parametrize("role", ["brojobs_eraser", None])
+def test_the_bytes_of_a_file_are_only_ever_removed(database_url: str, role: str | None) -> None:
+    """Neither the eraser nor the owner puts others in their place; what is left out of a change is none."""
+    order = uuid4()
+    run(database_url, "brojobs_writer", FILE, (order,))
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(f"SET ROLE {role or 'none'}".encode())
+        for content in ("'other'", "content || 'more'"):
+            with pytest.raises(psycopg.Error) as caught:
+                connection.execute(f"UPDATE log_0.files SET content = {content} WHERE uploaded_by = 'bob'".encode())
+            assert caught.value.sqlstate == "VG002"
+        connection.execute("RESET ROLE")
+        connection.execute("UPDATE log_0.files SET media_type = media_type WHERE order_id = %s", (order,))
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,11 @@ from brojobs_es.api.checkpoints import checkpoints
 from brojobs_es.api.commands import CommandsFirst, command_routes
 from brojobs_es.api.custody import custody
 from brojobs_es.api.disputes import disputes
-from brojobs_es.api.files import BadUpload, FileStore, FileTooLarge
+from brojobs_es.api.files import Files
 from brojobs_es.api.http import BadRequest, Edge
 from brojobs_es.api.keys import DevelopmentKey, KeyRing, KeysUnavailable
 from brojobs_es.api.metrics import Metrics
+from brojobs_es.api.multipart import BadUpload, FileTooLarge
 from brojobs_es.api.openapi import document
 from brojobs_es.api.operations import operations
 from brojobs_es.api.orders import orders
@@ -36,6 +37,7 @@ from brojobs_es.application.records import StoreUnavailable
 from brojobs_es.bootstrap import Runtime
 from brojobs_es.clock import SandboxClock
 from brojobs_es.errors import Refusal
+from brojobs_es.vault.files import BrokenFile
 
 _logger = logging.getLogger(__name__)
 
@@ -48,7 +50,7 @@ def create_app(runtime: Runtime) -> ASGIApp:
     key = DevelopmentKey.in_folder(settings.data_dir) if isinstance(clock, SandboxClock) else None
     ring = KeyRing(settings.jwks, key)
     authenticator = Authenticator(ring, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
-    edge = Edge(runtime, authenticator, FileStore(settings.data_dir / "files", settings.max_file_bytes))
+    edge = Edge(runtime, authenticator, Files.of(settings, runtime.logs))
     metrics = Metrics(edge)
     app = FastAPI(
         title="BroJobs orders",
@@ -119,5 +121,6 @@ def _handlers(edge: Edge) -> dict[type[Exception], Handler]:
         ValidationError: invalid_body,
         RequestValidationError: simple("invalid_request", lambda e: {"errors": problems.shown_errors(e.errors())}),
         HTTPException: unknown_path,
+        BrokenFile: unexpected,  # named, so that the connection stays: the next answer has nothing to do with it
         Exception: unexpected,
     }

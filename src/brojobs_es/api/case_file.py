@@ -16,7 +16,7 @@ from brojobs_es.aggregates.base import Role
 from brojobs_es.aggregates.dispute_events import MediatorAssigned
 from brojobs_es.api import render, render_dispute
 from brojobs_es.api.custody import looked
-from brojobs_es.api.files import FileStore
+from brojobs_es.api.files import Files
 from brojobs_es.api.http import Edge, uuid_in_path
 from brojobs_es.application.access import Viewer
 from brojobs_es.application.history import History
@@ -58,8 +58,8 @@ _LOOKS_MAX: Final = 100_000
 class OpenedFiles:
     """The contents of an order's files, opened with their uploaders' keys."""
 
-    def __init__(self, store: FileStore, ring: Ring) -> None:
-        self._store = store
+    def __init__(self, files: Files, ring: Ring) -> None:
+        self._files = files
         self._ring = ring
 
     async def open(self, row: FileRow) -> AsyncIterator[bytes]:
@@ -67,10 +67,10 @@ class OpenedFiles:
         key = key_of_row(row, self._ring)
         if key is None:
             raise FileNotFoundError(row.file_id)
-        return await self._store.of(key).open_stream(row.file_id)
+        return await self._files.open(row, key)
 
 
-async def export_case(runtime: Runtime, files: FileStore, history: History, viewer: Viewer, target: BinaryIO) -> None:
+async def export_case(runtime: Runtime, files: Files, history: History, viewer: Viewer, target: BinaryIO) -> None:
     """Write the case file of a recorded history, with all that this viewer may see.
 
     Raises StoreUnavailable, and UNFIT where evidence or files are not as they were stored.

@@ -12,8 +12,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from brojobs_es.aggregates.base import Role
 from brojobs_es.aggregates.dispute_events import MediatorAssigned
-from brojobs_es.api.files import FileTooLarge
 from brojobs_es.api.http import BadRequest, Edge, number, read_body
+from brojobs_es.api.multipart import FileTooLarge
 from brojobs_es.api.schemas import Shape
 from brojobs_es.application.access import Caller, NotFound
 from brojobs_es.application.records import StoreUnavailable

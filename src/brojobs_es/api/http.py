@@ -16,7 +16,8 @@ from starlette.responses import Response
 from brojobs_es.aggregates.commands.bodies import parse_instant
 from brojobs_es.api import strict_json
 from brojobs_es.api.auth import Authenticator
-from brojobs_es.api.files import FileStore, FileTooLarge
+from brojobs_es.api.files import Files
+from brojobs_es.api.multipart import FileTooLarge
 from brojobs_es.api.problems import language_of
 from brojobs_es.application.access import Caller, NotFound
 from brojobs_es.application.service import Ask
@@ -55,7 +56,7 @@ class Edge:
 
     runtime: Runtime
     authenticator: Authenticator
-    files: FileStore
+    files: Files
 
     @property
     def base_url(self) -> str:

@@ -11,9 +11,9 @@ from starlette.responses import JSONResponse, Response
 
 from brojobs_es.aggregates.commands.bodies import Body, Instant, UserId
 from brojobs_es.api import render, strict_json
-from brojobs_es.api.files import FileTooLarge
 from brojobs_es.api.http import BadRequest, Edge, read_body
 from brojobs_es.api.keys import DevelopmentKey
+from brojobs_es.api.multipart import FileTooLarge
 from brojobs_es.clock import SandboxClock
 
 LAST: Final = datetime(9000, 1, 1, tzinfo=UTC)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -13,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from brojobs_es.aggregates.base import Role
 from brojobs_es.aggregates.commands.chatting import takes_files
 from brojobs_es.api.custody import looked
-from brojobs_es.api.http import Edge, JsonAnswer, idempotency_key, uuid_in_path
+from brojobs_es.api.http import Edge, JsonAnswer, header, idempotency_key, uuid_in_path
 from brojobs_es.application.access import NotFound
 from brojobs_es.application.records import FileRow
 from brojobs_es.application.sealing import key_of, key_of_row
@@ -48,21 +49,23 @@ def upload_endpoint(edge: Edge) -> Callable[[Request], Awaitable[Response]]:
         key = idempotency_key(request)
         if not takes_files(order.case.order, order.now):
             raise Refusal("chat_closed")
-        own = await key_of(vault, viewer.id)
-        stored = await edge.files.of(own).receive(request.headers.get("content-type"), request.stream())
+        own = partial(key_of, vault, viewer.id)
+        arrived = await edge.files.receive(header(request, b"content-type"), request.stream(), own)
         row = FileRow(
             order_id=order.order_id,
-            file_id=stored.sha256,
-            name=stored.name,
-            size=stored.size,
-            media_type=stored.media_type,
+            file_id=arrived.sha256,
+            name=arrived.name,
+            size=arrived.size,
+            media_type=arrived.media_type,
             uploaded_by=viewer.id,
             uploaded_at=order.now,
-            key=own.generation,
+            key=arrived.key.generation,
+            in_row=arrived.sealed is not None,
         )
-        kept = await service.shelf.add(row, own)
+        kept = await service.shelf.add(row, arrived.key, arrived.sealed)
+        await edge.files.settle(arrived, kept)
         again = key is not None and await service.shelf.used_before(
-            caller.sub, key, order.order_id, f"file {stored.sha256}"
+            caller.sub, key, order.order_id, f"file {arrived.sha256}"
         )
         return JsonAnswer(_shown(kept), headers={"Idempotency-Replayed": "true"} if again else None)
 
@@ -93,10 +96,22 @@ def add_downloads(router: APIRouter, edge: Edge) -> None:
             "X-Content-Type-Options": "nosniff",
             "ETag": f'"{row.file_id}"',
         }
-        content = await edge.files.of(key).open_stream(row.file_id)
+        content = await _begun(await edge.files.open(row, key))
         return StreamingResponse(content, headers=headers, media_type=row.media_type)
 
     router.add_api_route("/{order_id}/files/{file_id}", download, methods=["GET"], summary="Download a file")
+
+
+async def _begun(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same blocks, the first one fetched: what is lost or spoilt from its beginning can still be told as that."""
+    first = await anext(blocks)
+
+    async def all_of_them() -> AsyncIterator[bytes]:
+        yield first
+        async for block in blocks:
+            yield block
+
+    return all_of_them()
 
 
 def _shown(row: FileRow) -> dict[str, Any]:

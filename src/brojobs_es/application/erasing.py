@@ -3,7 +3,7 @@
     begin     from now on nobody is given the person's keys; words that come later get a key of the next generation
     settle    until no process can still be using the old keys
     record    `PersonErased` on each of the person's orders
-    destroy   the files, then the keys
+    destroy   the files, in the folder and in their rows, then the keys
 
 Whatever is interrupted is finished by doing it again; in between, the words are already unreadable for the service.
 """
@@ -67,6 +67,10 @@ class Eraser(Protocol):
         """Destroy them."""
         ...
 
+    async def empty_files(self, person: str, generations: Sequence[int]) -> int:
+        """Remove the bytes of files that these keys seal from their rows; how many files there were."""
+        ...
+
     async def orders_naming(self, person: str) -> list[UUID]:
         """All orders in whose events the person's id stands."""
         ...
@@ -83,14 +87,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What an erasure did: the person's orders, the files removed from disk."""
+    """What an erasure did: the person's orders, the files removed from the folder and from their rows."""
 
     orders: int
     files: int
 
 
 class Erasing:
-    """Erases people. `forget_files` removes what lies on disk under a person and a generation and counts it."""
+    """Erases people. `forget_files` removes what lies in the folder under a person and a generation, and counts it."""
 
     def __init__(
         self,
@@ -137,6 +141,7 @@ class Erasing:
                     part, PersonErased(person=person, role=part.role, generations=generations, reason=Words(by, reason))
                 )
             files = sum([await self._forget_files(person, generation) for generation in generations])
+            files += await self._eraser.empty_files(person, generations)
             await self._eraser.finish(person, generations)
         return Erased(len(done), files)
 

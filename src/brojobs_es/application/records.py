@@ -67,7 +67,8 @@ class FileRow:
     """A file of an order: its content's digest, the name it came with, its size in bytes, who uploaded it and when.
 
     `key` is the generation of the uploader's key that seals name and content. In the store `name` is sealed;
-    where it cannot be opened any more, the row is read as `erased`.
+    where it cannot be opened any more, the row is read as `erased`. The sealed bytes lie with the row where it says
+    `in_row`, otherwise in the folder of files.
     """
 
     order_id: UUID
@@ -78,6 +79,7 @@ class FileRow:
     uploaded_by: str
     uploaded_at: datetime
     key: int = 0
+    in_row: bool = False
     erased: bool = False
 
 
@@ -134,8 +136,15 @@ class EventLog(Protocol):
 
     async def find_key(self, caller: str, key: str) -> IdempotencyRecord | None: ...
 
-    async def add_file(self, file: FileRow) -> FileRow:
-        """Note a file of an order; the row that stands, which is an older one where the content was there already."""
+    async def add_file(self, file: FileRow, content: bytes | None = None) -> FileRow:
+        """Note a file of an order, with its sealed bytes if they are to lie in the row; the row that stands.
+
+        That is an older one where the content was there already.
+        """
+        ...
+
+    async def file_content(self, file: FileRow) -> bytes | None:
+        """The sealed bytes that lie in a file's row; None where there are none."""
         ...
 
     async def files(self, order_id: UUID, file_ids: Sequence[str] | None = None) -> list[FileRow]: ...

@@ -26,10 +26,18 @@ class Shelf:
         self._vault = vault
         self._uploads: Kept[tuple[UUID, str, str], FileRow] = Kept(KEPT_UPLOADS_MAX)
 
-    async def add(self, row: FileRow, key: PersonKey) -> FileRow:
-        """Note a file that was stored under the uploader's key; the row that stands: a first upload keeps its name."""
-        epoch = self._vault.epoch
-        (kept,) = await opened_rows(self._vault, [await self._log.add_file(sealed_row(row, key))])
+    async def add(self, row: FileRow, key: PersonKey, content: bytes | None) -> FileRow:
+        """Note a file under the uploader's key, with its sealed bytes where they are to lie in the row.
+
+        The row that stands: a first upload keeps its name.
+        """
+        assert row.in_row == (content is not None)
+        epoch, given = self._vault.epoch, sealed_row(row, key)
+        kept = await self._log.add_file(given, content)
+        if kept.name == given.name:  # sealed with a nonce of its own: it is this one
+            kept = row
+        else:
+            (kept,) = await opened_rows(self._vault, [kept])
         self._uploads.keep((kept.order_id, kept.uploaded_by, kept.file_id), kept, epoch)
         return kept
 

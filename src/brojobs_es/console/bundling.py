@@ -15,7 +15,7 @@ import uvloop
 from brojobs_es import bootstrap
 from brojobs_es.aggregates.base import Role
 from brojobs_es.api.case_file import UNFIT, export_case
-from brojobs_es.api.files import FileStore
+from brojobs_es.api.files import Files
 from brojobs_es.application.access import Viewer
 from brojobs_es.application.sealing import recorded
 from brojobs_es.console.replaying import NothingToShow
@@ -57,5 +57,4 @@ async def _write(settings: Settings, database_url: str, stream_id: UUID, target:
         who = Viewer(getpass.getuser(), (Role.AUDITOR,), frozenset())
         look = Look(history.order_id, who.id, str(who.role), "case-file", runtime.clock.now(), {"by": "command line"})
         await add_look(runtime.logs, look, [runtime.logs.log_of(history.order_id)])
-        files = FileStore(settings.data_dir / "files", settings.max_file_bytes)
-        await export_case(runtime, files, history, who, target)
+        await export_case(runtime, Files.of(settings, runtime.logs), history, who, target)

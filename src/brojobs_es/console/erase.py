@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from brojobs_es import bootstrap
-from brojobs_es.api.files import FileStore
+from brojobs_es.api.folder import FileStore
 from brojobs_es.application.erasing import Erased, Erasing, NeverSealed, NothingToErase
 from brojobs_es.errors import Refusal
 from brojobs_es.language import Text, detail

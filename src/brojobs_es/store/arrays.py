@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from struct import Struct
 from typing import Final
 from uuid import UUID
@@ -17,17 +18,18 @@ _NUMBER: Final = Struct("!ii")
 _LARGE_NUMBER: Final = Struct("!iq")
 _LENGTH: Final = Struct("!i")
 _UUID_LENGTH: Final = _LENGTH.pack(16)
+_NULL: Final = _LENGTH.pack(-1)
 
 
 class Packed:
-    """A whole array parameter in binary form; none of its values is NULL."""
+    """A whole array parameter in binary form."""
 
     __slots__ = ("data",)
 
-    def __init__(self, element_oid: int, count: int, values: Iterable[bytes]) -> None:
-        """`values` are the elements, each behind its length."""
-        head = _HEADER.pack(1, 0, element_oid, count, 1) if count else _EMPTY.pack(0, 0, element_oid)
-        self.data = head + b"".join(values)
+    def __init__(self, element_oid: int, count: int, values: Iterable[bytes], *, nulls: bool = False) -> None:
+        """`values` are the elements, each behind its length; `nulls` says whether some may be NULL."""
+        head = _HEADER.pack(1, nulls, element_oid, count, 1) if count else _EMPTY.pack(0, 0, element_oid)
+        self.data = b"".join(chain((head,), values))
 
 
 class Uuids(Packed):
@@ -65,6 +67,22 @@ class Bytes(Packed):
         super().__init__(17, len(values), _with_lengths(values))
 
 
+class BytesOrNulls(Packed):
+    """bytea[] of which some may be NULL."""
+
+    def __init__(self, values: Sequence[bytes | None]) -> None:
+        super().__init__(17, len(values), _with_lengths_or_nulls(values), nulls=None in values)
+
+
+def _with_lengths_or_nulls(values: Iterable[bytes | None]) -> Iterable[bytes]:
+    for value in values:
+        if value is None:
+            yield _NULL
+        else:
+            yield _LENGTH.pack(len(value))
+            yield value
+
+
 def _with_lengths(values: Iterable[bytes]) -> Iterable[bytes]:
     length = _LENGTH.pack
     for value in values:
@@ -83,5 +101,5 @@ def _dumper(array_oid: int) -> type[Dumper]:
     return PackedDumper
 
 
-for _kind, _oid in ((Uuids, 2951), (Ints, 1007), (BigInts, 1016), (Texts, 1009), (Bytes, 1001)):
+for _kind, _oid in ((Uuids, 2951), (Ints, 1007), (BigInts, 1016), (Texts, 1009), (Bytes, 1001), (BytesOrNulls, 1001)):
     adapters.register_dumper(_kind, _dumper(_oid))

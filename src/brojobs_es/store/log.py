@@ -26,7 +26,7 @@ from brojobs_es.application.records import (
 from brojobs_es.ids import log_of
 from brojobs_es.store import sql
 from brojobs_es.store.append import LogWriter
-from brojobs_es.store.arrays import BigInts, Texts, Uuids
+from brojobs_es.store.arrays import BigInts, BytesOrNulls, Texts, Uuids
 from brojobs_es.store.batches import Batches
 from brojobs_es.store.connections import Retrying, conninfo, pool
 from brojobs_es.store.listener import Listener
@@ -147,13 +147,17 @@ class Logs:
         rows = await self._rows(sql.select_key(range(self.count)), {"caller": caller, "key": key})
         return IdempotencyRecord(*rows[0]) if rows else None
 
-    async def add_file(self, file: FileRow) -> FileRow:
-        """Note a file of an order; the row that stands: where its uploader gave the order that content before, the old."""
-        while (kept := await self._new_files[self.log_of(file.order_id)].ask(file)) is None:
+    async def add_file(self, file: FileRow, content: bytes | None = None) -> FileRow:
+        """Note a file of an order, with its sealed bytes or without; the row that stands.
+
+        Where its uploader gave the order that content before under the same key, that is the old one.
+        """
+        while (kept := await self._new_files[self.log_of(file.order_id)].ask((file, content))) is None:
             pass  # the same file was being noted at this very moment; now it is there
         return kept
 
-    async def _add_files(self, log: int, files: Sequence[FileRow]) -> list[FileRow | None]:
+    async def _add_files(self, log: int, new: Sequence[tuple[FileRow, bytes | None]]) -> list[FileRow | None]:
+        files = [file for file, _ in new]
         columns = (
             Uuids([file.order_id for file in files]),
             Texts([file.file_id for file in files]),
@@ -163,6 +167,7 @@ class Logs:
             Texts([file.uploaded_by for file in files]),
             Texts([file.uploaded_at.isoformat() for file in files]),
             BigInts([file.key for file in files]),
+            BytesOrNulls([content for _, content in new]),
         )
         kept = {_identity(file): file for file in starmap(FileRow, await self._rows(sql.insert_files(log), columns))}
         return [kept.get(_identity(file)) for file in files]
@@ -178,6 +183,11 @@ class Logs:
                 return await cursor.fetchall()
 
         return await self._db.run(read)
+
+    async def file_content(self, file: FileRow) -> bytes | None:
+        """The sealed bytes that lie in a file's row; None where there are none."""
+        rows = await self._rows(sql.select_file_content(self.log_of(file.order_id)), _identity(file))
+        return rows[0][0] if rows else None
 
     async def add_refusal(self, refused: RefusedCommand) -> None:
         """Keep a refused command; one without an order goes to log 0."""

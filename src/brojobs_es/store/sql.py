@@ -14,6 +14,7 @@ STATEMENT_MAX: Final = 500
 _COLUMNS: Final = "position, order_id, stream_id, stream_version, topic, state"
 _KEY_COLUMNS: Final = "caller, key, request_digest, order_id, answer"
 _FILE_COLUMNS: Final = "order_id, file_id, name, size, media_type, uploaded_by, uploaded_at, key"
+_FILE_KEY: Final = "order_id, file_id, uploaded_by, key"
 _REFUSAL_COLUMNS: Final = "order_id, actor_id, actor_role, command, code, command_id, at"
 
 
@@ -141,33 +142,47 @@ def select_order_of_stream(log: int) -> str:
 
 
 def insert_files(log: int) -> str:
-    """Files by columns; the rows that stand come back, new ones or those of the same content before.
+    """Files by columns, the last one their sealed bytes or NULL; the rows that stand come back without those.
 
-    One that is missing among them was being noted by somebody else at this very moment: ask again.
+    They are new ones or those of the same content before. One that is missing among them was being noted by somebody
+    else at this very moment: ask again.
     """
     table = f"{schema(log)}.files"
     return f"""
         WITH given AS (
-            SELECT order_id, file_id, name, size, media_type, uploaded_by, uploaded_at::timestamptz, key
-            FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::bigint[])
-                AS g ({_FILE_COLUMNS})
+            SELECT order_id, file_id, name, size, media_type, uploaded_by, uploaded_at::timestamptz, key, content
+            FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::bigint[],
+                %s::bytea[]) AS g ({_FILE_COLUMNS}, content)
         ), added AS (
-            INSERT INTO {table} ({_FILE_COLUMNS}) SELECT {_FILE_COLUMNS} FROM given
-            ON CONFLICT DO NOTHING RETURNING {_FILE_COLUMNS}
+            INSERT INTO {table} ({_FILE_COLUMNS}, content) SELECT {_FILE_COLUMNS}, content FROM given
+            ON CONFLICT DO NOTHING RETURNING {_FILE_COLUMNS}, content IS NOT NULL
         )
-        SELECT {_FILE_COLUMNS} FROM added
-        UNION ALL SELECT {", ".join(f"f.{name.strip()}" for name in _FILE_COLUMNS.split(","))}
-            FROM given JOIN {table} f USING (order_id, file_id, uploaded_by, key)
+        SELECT * FROM added
+        UNION ALL SELECT {", ".join(f"f.{name}" for name in _FILE_COLUMNS.split(", "))}, f.content IS NOT NULL
+            FROM given JOIN {table} f USING ({_FILE_KEY})
     """
 
 
 def select_files(log: int) -> str:
     """An order's files; `file_ids` NULL means all."""
     return f"""
-        SELECT {_FILE_COLUMNS} FROM {schema(log)}.files
+        SELECT {_FILE_COLUMNS}, content IS NOT NULL AS in_row FROM {schema(log)}.files
         WHERE order_id = %(order_id)s
             AND (%(file_ids)s::text[] IS NULL OR file_id = ANY(%(file_ids)s::text[]))
         ORDER BY uploaded_at, file_id
+    """
+
+
+def select_file_content(log: int) -> str:
+    """The sealed bytes in one file's row: order, file, uploader, generation of the key."""
+    return f"SELECT content FROM {schema(log)}.files WHERE ({_FILE_KEY}) = (%s, %s, %s, %s)"
+
+
+def empty_files(log: int) -> str:
+    """Remove the bytes from all rows of a person under some generations of the key."""
+    return f"""
+        UPDATE {schema(log)}.files SET content = NULL
+        WHERE uploaded_by = %s AND key = ANY(%s::bigint[]) AND content IS NOT NULL
     """
 
 

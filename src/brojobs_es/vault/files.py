@@ -1,4 +1,4 @@
-"""Files as they lie on disk: sealed in chunks with a key that the uploader's key and the file's own salt make.
+"""Files as they are stored: sealed in chunks with a key that the uploader's key and the file's own salt make.
 
     magic (4) ‖ salt (28) ‖ chunk … chunk      chunk = AES-256-GCM of at most 64 KiB, its tag (16) behind it
 
@@ -24,11 +24,11 @@ HEADER_BYTES: Final = len(MAGIC) + _SALT_BYTES
 
 
 class BrokenFile(Exception):
-    """The bytes on disk are not what was stored: changed, cut off, or another file's."""
+    """The bytes are not what was stored: changed, cut off, or another file's."""
 
 
 def sealed_size(size: int) -> int:
-    """Bytes on disk of a file of this size; a file is never empty."""
+    """Stored bytes of a file of this size; a file is never empty."""
     return HEADER_BYTES + size + TAG_BYTES * -(-size // CHUNK_BYTES)
 
 
@@ -77,6 +77,22 @@ class FileOpener:
             raise BrokenFile(f"chunk {self._number} is not as it was stored") from None
         self._number += 1
         return opened
+
+
+def sealed(content: bytes, key: PersonKey, sha256: bytes) -> bytes:
+    """All stored bytes of a file that is here as a whole; `sha256` is the digest of the content."""
+    sealer = FileSealer(key)
+    return b"".join((sealer.header, *sealer.more(content), sealer.last(sha256)))
+
+
+def opened(stored: bytes, key: PersonKey, sha256: bytes) -> bytes:
+    """The content of a file whose stored bytes are all here; raises BrokenFile."""
+    opener = FileOpener(key, stored[:HEADER_BYTES], sha256)
+    starts = range(HEADER_BYTES, len(stored), CHUNK_BYTES + TAG_BYTES)
+    if not starts:
+        raise BrokenFile("there is nothing behind the header")
+    chunks = (stored[start : start + starts.step] for start in starts)
+    return b"".join(opener.open(chunk, last=number == len(starts)) for number, chunk in enumerate(chunks, 1))
 
 
 def _nonce(number: int, *, last: bool) -> bytes:
