@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from tests.http.crowd import SOAK
 from tests.http.world import euros
 
 from brojobs_es.application import service as application
+from brojobs_es.application.standing import Standing
 from brojobs_es.clock import SandboxClock
 from brojobs_es.console.erase import erase
 from brojobs_es.errors import Refusal
@@ -194,6 +195,30 @@ async def test_a_dispute_that_changes_hands_between_processes(here: Desk, there:
 
 def _decision(assignment: int) -> dict[str, object]:
     return {"assignment": assignment, "outcome": "full_refund", "reason": "The brief is clear."}
+
+
+# -- files
+
+
+async def test_what_is_sure_is_not_looked_at_again(here: Desk, there: Desk) -> None:
+    """Whoever asks how an order stands says for which past it is enough; what that was seen as counts since its last event."""
+    order_id = await here.paid()
+    await there.do("buyer", order_id, "post-message", text="Bonjour")
+    asked: list[tuple[int, timedelta]] = []
+
+    def sure(order: Standing, seen_at: datetime) -> bool:
+        asked.append((order.case.order.version, order.now - seen_at))
+        return len(asked) == 1
+
+    clock = here.service._clock
+    assert isinstance(clock, SandboxClock)
+    clock._set = NOW + timedelta(minutes=5)
+    for version in (2, 3):
+        standing, _ = await here.service.stand(order_id, PEOPLE["seller"], sure)
+        assert standing.case.order.version == version
+    assert asked == [(2, timedelta(minutes=5))] * 2
+    assert (await there.service.stand(await here.place(), PEOPLE["seller"], sure))[0].case.order.version == 1
+    assert len(asked) == 2
 
 
 # -- what is kept in memory

@@ -7,6 +7,8 @@ from pydantic import ValidationError
 from tests import kit
 from tests.kit import DUE, PRICE, T0, TICK, D, H
 
+from brojobs_es.aggregates.commands.chatting import still_takes_files, takes_files
+
 OPEN_STATES = (kit.placed, kit.paid, kit.overdue, kit.revision_requested, kit.revision_accepted, kit.completed)
 FAR = T0 + 20 * D
 
@@ -54,6 +56,23 @@ def test_o30_the_chat_closes_seven_days_after_the_end(state: kit.Given) -> None:
     story.at(closes_at).expect("ChatClosed")
     assert (story.lock.buyer_can_write, story.lock.seller_can_write, story.lock.code) == (False, False, "closed")
     story.buyer("post-message", refused="chat_closed").seller("post-message", refused="chat_closed")
+
+
+def test_files_are_taken_for_as_long_again_as_the_chat_is_open() -> None:
+    """One tick before fourteen days after the end they are, at fourteen days not; while an order goes on they always are."""
+    story = kit.completed()
+    limit = story.now + 14 * D
+    assert [takes_files(story.order, now) for now in (limit - TICK, limit)] == [True, False]
+    assert takes_files(kit.paid().order, FAR)
+
+
+def test_an_order_that_was_seen_a_while_ago_surely_takes_files() -> None:
+    """For fourteen days after it was seen: an end that is not known here lies no further back. Never after a known one."""
+    order = kit.paid().order
+    assert [still_takes_files(order, now, T0) for now in (T0 + 14 * D - TICK, T0 + 14 * D)] == [True, False]
+    ended = kit.completed()
+    limit = ended.now + 14 * D
+    assert [still_takes_files(ended.order, now, limit - D) for now in (limit - TICK, limit)] == [True, False]
 
 
 def test_o30_an_order_that_was_never_paid_closes_its_chat_too() -> None:

@@ -11,7 +11,7 @@ import httpx
 import psycopg
 import pytest
 from tests.http.service import MAX_FILE_BYTES, Service
-from tests.http.world import NOWHERE, SHA, Told, World, code
+from tests.http.world import NOWHERE, SHA, Told, World, code, wire
 
 from brojobs_es.api.files import SMALL_BYTES
 
@@ -195,6 +195,34 @@ def test_files_are_taken_until_well_after_the_chat_is_closed(world: World) -> No
     world.at(ended_at + timedelta(days=14))
     assert code(order.upload("buyer", "late.txt")) == "chat_closed"
     assert download(order, "seller", file_id).status_code == 200
+
+
+def test_an_old_memory_lets_no_file_in(world: World, twin: World) -> None:
+    """What this process knows of the order has it in progress; another one ended it long enough ago."""
+    order = world.paid()
+    order.through(twin).seller("concede")
+    ended_at = world.now()
+    world.at(ended_at + timedelta(days=14) - timedelta(microseconds=1))
+    assert order.upload("buyer", "just.txt").status_code == 200
+    world.at(ended_at + timedelta(days=14))
+    for asked in (order, order.through(twin)):
+        assert code(asked.upload("buyer", "late.txt")) == "chat_closed"
+
+
+def test_a_quiet_order_still_takes_files(world: World, twin: World) -> None:
+    """Nobody has heard of it for a month, here or there: that is no end."""
+    order = world.paid(due_at=wire(world.now() + timedelta(days=60)))
+    world.advance(days=40)
+    for asked in (order, order.through(twin)):
+        assert asked.upload("seller", f"{asked.world.url}.txt").status_code == 200
+
+
+def test_an_order_of_another_process_takes_files(world: World, twin: World) -> None:
+    """An order that this process has never heard of is read, and so is whose it is."""
+    order = world.paid().through(twin)
+    assert code(order.upload("stranger")) == "not_found"
+    assert code(order.upload("mediator")) == "forbidden"
+    assert download(order, "buyer", order.file("seller")).status_code == 200
 
 
 def test_an_upload_to_an_order_that_is_not_there_is_404(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
@@ -12,12 +13,13 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
 from brojobs_es.aggregates.base import Role
-from brojobs_es.aggregates.commands.chatting import takes_files
+from brojobs_es.aggregates.commands.chatting import still_takes_files, takes_files
 from brojobs_es.api.custody import looked
 from brojobs_es.api.http import Edge, JsonAnswer, header, idempotency_key, uuid_in_path
 from brojobs_es.application.access import NotFound
 from brojobs_es.application.records import FileRow
 from brojobs_es.application.sealing import key_of, key_of_row
+from brojobs_es.application.standing import Standing
 from brojobs_es.errors import Refusal
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -44,7 +46,7 @@ def upload_endpoint(edge: Edge) -> Callable[[Request], Awaitable[Response]]:
     async def upload(request: Request) -> Response:
         """Upload one file, in the part `file`; commands refer to its `file_id`."""
         caller = await edge.caller(request)
-        order, viewer = await service.stand(uuid_in_path(request.path_params["order_id"]), caller)
+        order, viewer = await service.stand(uuid_in_path(request.path_params["order_id"]), caller, _surely_takes_files)
         viewer.must_be(Role.BUYER, Role.SELLER)
         key = idempotency_key(request)
         if not takes_files(order.case.order, order.now):
@@ -112,6 +114,10 @@ async def _begun(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             yield block
 
     return all_of_them()
+
+
+def _surely_takes_files(order: Standing, seen_at: datetime) -> bool:
+    return still_takes_files(order.case.order, order.now, seen_at)
 
 
 def _shown(row: FileRow) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -129,12 +130,19 @@ class Service:
         history = await self.history(order_id)
         return history, viewer_of(history.case.order, caller)
 
-    async def stand(self, order_id: UUID, caller: Caller) -> tuple[Standing, Viewer]:
-        """The order now without its events, for a caller who may see it. Nothing is recorded; raises as `see`."""
+    async def stand(
+        self, order_id: UUID, caller: Caller, sure: Callable[[Standing, datetime], bool] | None = None
+    ) -> tuple[Standing, Viewer]:
+        """The order now without its events, for a caller who may see it. Nothing is recorded; raises as `see`.
+
+        As it was seen last will do where that makes `sure`, which is told the order now and since when that was seen.
+        """
         stored, is_current = await self._stands(order_id, None)
-        if not is_current:
+        current = stored.forked(self._clock.now())
+        if not is_current and (sure is None or not sure(current, stored.now)):
             stored = await self._looked_again(stored)
-        return stored.forked(self._clock.now()), viewer_of(stored.case.order, caller)
+            current = stored.forked(self._clock.now())
+        return current, viewer_of(current.case.order, caller)
 
     async def order_of_dispute(self, dispute_id: UUID) -> UUID:
         """The order that a dispute is about; raises NotFound."""

@@ -69,7 +69,7 @@ class Shelf:
     async def used_before(self, caller: str, key: str, order_id: UUID, content: str) -> bool:
         """Bind a caller's key to an upload; whether it already was. Another content is refused."""
         use = KeyUse.of(caller, key, str(order_id), content)
-        kept = await self._log.find_key(caller, key)
+        kept = await self._log.find_key(caller, key) if self._log.count > 1 else None
         if kept is None:
             try:
                 await self._log.append(Append(order_id, (), await record_of(self._vault, use, order_id, b"{}")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from brojobs_es.aggregates import order_events as e
@@ -57,7 +57,16 @@ def lock_of(s: Situation) -> ChatLock:
 
 def takes_files(order: Order, now: datetime) -> bool:
     """Files are taken until the chat is closed, and as long again: judging the command that names one is its own matter."""
-    return order.ended_at is None or now < order.ended_at + 2 * order.terms.chat_open_after_end
+    return order.ended_at is None or now < order.ended_at + _taken_after_end(order)
+
+
+def still_takes_files(order: Order, now: datetime, seen_at: datetime) -> bool:
+    """The same, sure for an order seen at an earlier instant: an end that is not known here came after that."""
+    return takes_files(order, now) and now < seen_at + _taken_after_end(order)
+
+
+def _taken_after_end(order: Order) -> timedelta:
+    return 2 * order.terms.chat_open_after_end
 
 
 class PostMessage(Body):
