@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(
         default_factory=default_data_dir,
-        description="Folder of the files, of the embedded database and of the sandbox key. Run as root, its parent "
+        description="Folder of files of more than 64 KiB, of the embedded database and of the sandbox key. Run as root, its parent "
         "folders must be open to everybody, so not in a home directory.",
     )
     logs: int = Field(
