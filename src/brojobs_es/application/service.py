@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -38,7 +37,7 @@ from brojobs_es.application.sealing import (
     ring_for,
 )
 from brojobs_es.application.shelf import Shelf
-from brojobs_es.application.standing import Standing
+from brojobs_es.application.standing import Standing, Sure
 from brojobs_es.application.turns import Turns
 from brojobs_es.case import Case
 from brojobs_es.clock import Clock
@@ -130,18 +129,12 @@ class Service:
         history = await self.history(order_id)
         return history, viewer_of(history.case.order, caller)
 
-    async def stand(
-        self, order_id: UUID, caller: Caller, sure: Callable[[Standing, datetime], bool] | None = None
-    ) -> tuple[Standing, Viewer]:
-        """The order now without its events, for a caller who may see it. Nothing is recorded; raises as `see`.
-
-        As it was seen last will do where that makes `sure`, which is told the order now and since when that was seen.
-        """
+    async def stand(self, order_id: UUID, caller: Caller, sure: Sure | None = None) -> tuple[Standing, Viewer]:
+        """The order now without its events, from memory where that is `sure`. Nothing is recorded; raises as `see`."""
         stored, is_current = await self._stands(order_id, None)
         current = stored.forked(self._clock.now())
-        if not is_current and (sure is None or not sure(current, stored.now)):
-            stored = await self._looked_again(stored)
-            current = stored.forked(self._clock.now())
+        if not is_current and not (sure and sure(current, stored.now)):
+            current = (await self._looked_again(stored)).forked(self._clock.now())
         return current, viewer_of(current.case.order, caller)
 
     async def order_of_dispute(self, dispute_id: UUID) -> UUID:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -75,6 +75,10 @@ class Standing:
             self.own + own,
             self.stored_bytes + stored_bytes,
         )
+
+
+Sure = Callable[[Standing, datetime], bool]
+"""Whether an order as it stands now, from what was seen of it at that instant, is enough whatever was recorded since."""
 
 
 def own_positions(order_id: UUID, events: Iterable[tuple[Event, int]]) -> array[int]:
