@@ -6,10 +6,10 @@ Everything in this module that an event holds is storage format: names and meani
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, NamedTuple, Self
 from uuid import UUID
 
 from eventsourcing.domain import (
@@ -150,13 +150,12 @@ EVENTS: Final[dict[str, type[Event]]] = {}
 """Every event that may stand in the log, by topic. Nothing else is ever resolved from a stored name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """When and why something is recorded."""
 
     effective_at: datetime
     recorded_at: datetime
-    cause: Cause = field(default=BY_TIME)
+    cause: Cause = BY_TIME
 
 
 def begin(fact: Event, stream_id: UUID, moment: Moment) -> Any:

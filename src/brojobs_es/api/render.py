@@ -22,6 +22,7 @@ from brojobs_es.application.explain import Verdict
 from brojobs_es.application.history import Entry, History
 from brojobs_es.application.standing import Standing
 from brojobs_es.digests import event_digest
+from brojobs_es.ids import id_text
 from brojobs_es.language import detail
 from brojobs_es.mapper import data_of, state_of
 from brojobs_es.projections.escrow import EscrowView, Ledger
@@ -81,7 +82,7 @@ def order(standing: Standing) -> Json:
     o, now = standing.case.order, standing.now
     turn = standing.case.turn(now)
     return {
-        "order_id": str(o.id),
+        "order_id": id_text(o.id),
         "version": o.version,
         "status": str(o.status),
         "buyer_id": o.buyer_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from brojobs_es.aggregates.base import PARTIES, Actor, Role
 from brojobs_es.aggregates.commands.situation import Command
@@ -25,8 +25,7 @@ class NotFound(Exception):
     """There is no such thing, or the caller has nothing to do with it; nobody is told which."""
 
 
-@dataclass(frozen=True, slots=True)
-class Viewer:
+class Viewer(NamedTuple):
     """A caller as this order knows them. A party is that party and nothing else; staff keep their roles."""
 
     id: str
