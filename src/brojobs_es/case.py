@@ -63,8 +63,8 @@ class Case:
     @classmethod
     def place(cls, fact: OrderPlaced, order_id: UUID, now: datetime, cause: Cause) -> Self:
         """A new case."""
-        order: Order = begin(fact, order_id, Moment(now, now, cause))
-        return cls(order, new=list(order.collected()))
+        order, event = begin(fact, order_id, Moment(now, now, cause))
+        return cls(order, new=[event])
 
     # -- questions
 
@@ -141,16 +141,13 @@ class Case:
 
     def _record(self, fact: Event, moment: Moment) -> Event:
         if isinstance(fact, DisputeOpened):
-            dispute: Dispute = begin(fact, dispute_id_for(self.order.id, fact.number), moment)
+            dispute, event = begin(fact, dispute_id_for(self.order.id, fact.number), moment)
             self.disputes = (*self.disputes, dispute)
-            (event,) = dispute.collected()
         elif isinstance(fact, DisputeEvent):
             assert self.dispute is not None
             event = self.dispute.record(fact, moment)
-            self.dispute.collect_events()
         else:
             event = self.order.record(fact, moment)
-            self.order.collect_events()
         self.new.append(event)
         return event
 

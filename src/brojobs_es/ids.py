@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID, SafeUUID
 
 _TAIL_BYTES: Final = 4
+_TAIL: Final = (1 << 8 * _TAIL_BYTES) - 1
 _OURS: Final = 8
 """The UUID version of every derived id (RFC 9562: made by the vendor's own rule). No client may bring one along."""
 
@@ -59,4 +60,4 @@ def part_id_for(stream_id: UUID, kind: str, version: int) -> UUID:
 
 def log_of(stream_id: UUID, logs: int) -> int:
     """Which of the deployment's logs an order, or a dispute of it, lives in."""
-    return int.from_bytes(stream_id.bytes[-_TAIL_BYTES:]) % logs
+    return (stream_id.int & _TAIL) % logs

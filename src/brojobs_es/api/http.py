@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -194,6 +195,7 @@ def past_instant(request: Request, now: datetime) -> datetime | None:
     return at
 
 
+@lru_cache(maxsize=16_384)
 def uuid_in_path(text: str) -> UUID:
     """An id in a path; what is no id is not there."""
     if not _UUID.fullmatch(text):

@@ -35,7 +35,7 @@ class FirstAnswer(NamedTuple):
 
     def kept(self) -> bytes:
         """As it is stored."""
-        return canonical({"now": self.now.isoformat(), "versions": self.versions})
+        return canonical({"now": self.now, "versions": self.versions})
 
     @classmethod
     def read(cls, record: IdempotencyRecord) -> FirstAnswer:

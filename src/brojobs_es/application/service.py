@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 from brojobs_es.aggregates.base import Actor, Cause, Event, Role
 from brojobs_es.aggregates.commands.ordering import Place, check_offer, place
-from brojobs_es.aggregates.commands.situation import Command, Known, Situation
+from brojobs_es.aggregates.commands.situation import Command, Known, Situation, everybody
 from brojobs_es.application.access import Caller, NotFound, Viewer, viewer_of
 from brojobs_es.application.history import History, encode
 from brojobs_es.application.idempotency import FirstAnswer, KeyUse, must_be_the_same, record_of
@@ -218,7 +218,7 @@ class Service:
             self._may(command, stored, actor, dispute_id)
             content = ask.content()
             body = command.body.model_validate(content)
-            use = _key_use(ask, f"{dispute_id or order_id} {command.name}", content)
+            use = _key_use(ask, f"{id_text(dispute_id or order_id)} {command.name}", content)
             attempt = Attempt(command, viewer, actor, _cause(actor, command.name), body, ask, use, dispute_id)
             async with self._keys.of(use and (use.caller, use.key)):
                 try:
@@ -257,6 +257,8 @@ class Service:
         return Answer(await self._recorded(current, attempt.use), attempt.viewer, dispute_id=target)
 
     def _may(self, command: Command, stored: Standing, actor: Actor, dispute_id: UUID | None) -> None:
+        if command.may is everybody:
+            return
         dispute = stored.case.dispute_of(dispute_id) if dispute_id else stored.case.dispute
         refusal = command.may(Situation(stored.case.order, dispute, actor, stored.now))
         if refusal is not None:

@@ -66,7 +66,8 @@ Guard = Callable[[Situation], Refusal | None]
 Decide = Callable[[Situation], Iterator[Event]]
 
 
-def _everybody(situation: Situation) -> Refusal | None:
+def everybody(situation: Situation) -> Refusal | None:
+    """Of the right role, anybody may."""
     return None
 
 
@@ -88,7 +89,7 @@ class Command:
     guards: tuple[Guard, ...]
     decide: Decide
     checks: tuple[Guard, ...] = ()
-    may: Guard = _everybody
+    may: Guard = everybody
     until: Callable[[Situation], datetime | None] = _nobody_waits
     changes_nothing: Callable[[Situation], bool] = lambda situation: False
     example: Mapping[str, Any]
