@@ -214,6 +214,7 @@ class Order(Recording):
 
     def _end(self, status: Status, event: Event, reason: e.Ending) -> None:
         self.status = status
+        self.status_before_dispute = None
         self.ending = reason
         self.ended_at = event.effective_at
         self.unlocks = ()

@@ -213,7 +213,7 @@ class Service:
         """Judge and record a command on an order, or on a dispute of it."""
         async with self._orders.of(order_id):
             stored, is_current = await self._stands(order_id, dispute_id)
-            viewer = viewer_of(stored.case.order, ask.caller)
+            viewer = viewer_of(stored.case.order, ask.caller, command)
             actor = viewer.actor(command)
             self._may(command, stored, actor, dispute_id)
             content = ask.content()

@@ -96,10 +96,9 @@ def _no_proposal_of_the_seller(s: Situation) -> Refusal | None:
     waiting = {kind: p for kind, p in proposals.items() if p and p.by is Role.SELLER}
     if not waiting:
         return None
-    cooled_down = _again_at(s)
     return Refusal(
         "proposal_pending",
-        available_from=max([p.expires_at for p in waiting.values()] + ([cooled_down] if cooled_down else [])),
+        available_from=max(p.expires_at for p in waiting.values()),
         unlocked_by=tuple(f"{answer}-{kind}" for kind in waiting for answer in ("accept", "refuse")),
     )
 
