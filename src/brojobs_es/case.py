@@ -7,7 +7,7 @@ follows from it, all for one commit. There is one judge: `refusal`; the list of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
@@ -63,8 +63,8 @@ class Case:
     @classmethod
     def place(cls, fact: OrderPlaced, order_id: UUID, now: datetime, cause: Cause) -> Self:
         """A new case."""
-        order: Order = begin(fact, order_id, Moment(now, now, cause))
-        return cls(order, new=list(order.collected()))
+        order, event = begin(fact, order_id, Moment(now, now, cause))
+        return cls(order, new=[event])
 
     # -- questions
 
@@ -110,8 +110,24 @@ class Case:
             self._happen(facts, Moment(due.at, now, BY_TIME))
 
     def refusal(self, command: Command, situation: Situation) -> Refusal | None:
-        """The one judgement: why this command is not possible, or None."""
-        return command.judge(situation)
+        """The one judgement: why this command is not possible, or None. It names an instant only if the command is possible then."""
+        refusal = command.judge(situation)
+        if refusal is None or refusal.available_from is None:
+            return refusal
+        return replace(refusal, available_from=self._possible_from(command, situation, refusal.available_from))
+
+    def _possible_from(self, command: Command, situation: Situation, at: datetime | None) -> datetime | None:
+        """When the command becomes possible, `at` or later, if nothing happens but time; None if time alone does not do it."""
+        case = self.fork()
+        while at is not None:
+            case.elapse(at)
+            dispute = case.dispute_of(situation.dispute.id) if situation.dispute else None
+            refusal = command.judge(situation._replace(order=case.order, dispute=dispute, now=at, body=None))
+            if refusal is None:
+                break
+            again_at = refusal.available_from
+            at = again_at if again_at is not None and again_at > at else None
+        return at
 
     def execute(self, command: Command, situation: Situation, cause: Cause) -> None:
         """Record what the command decides and what follows from it; raises the Refusal that judging finds."""
@@ -141,16 +157,13 @@ class Case:
 
     def _record(self, fact: Event, moment: Moment) -> Event:
         if isinstance(fact, DisputeOpened):
-            dispute: Dispute = begin(fact, dispute_id_for(self.order.id, fact.number), moment)
+            dispute, event = begin(fact, dispute_id_for(self.order.id, fact.number), moment)
             self.disputes = (*self.disputes, dispute)
-            (event,) = dispute.collected()
         elif isinstance(fact, DisputeEvent):
             assert self.dispute is not None
             event = self.dispute.record(fact, moment)
-            self.dispute.collect_events()
         else:
             event = self.order.record(fact, moment)
-            self.order.collect_events()
         self.new.append(event)
         return event
 

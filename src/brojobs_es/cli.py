@@ -144,7 +144,8 @@ def serve(
         int | None, typer.Option(min=0, max=65535, help="Port, instead of BROJOBS_PORT; 0 takes a free one.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, max=64, help="Processes that answer requests, instead of BROJOBS_WORKERS.")
+        int | None,
+        typer.Option(min=1, max=64, help="Processes that answer, beside one for the rest, instead of BROJOBS_WORKERS."),
     ] = None,
     no_scheduler: Annotated[
         bool, typer.Option("--no-scheduler", help="Leave due timers to `brojobs worker`, or to whoever looks.")
@@ -157,8 +158,8 @@ def serve(
         settings = _settings()
         host, port = host or settings.host, settings.port if port is None else port
         workers = workers or settings.workers
-        if sandbox and workers > 1:
-            raise Trouble("a sandbox has one clock, and so one process: leave --workers and BROJOBS_WORKERS at 1")
+        if sandbox and workers is not None:
+            raise Trouble("a sandbox has one clock, and so one process: leave --workers and BROJOBS_WORKERS out")
         try:
             sock = serving.listening(host, port)
         except OSError as error:
@@ -169,8 +170,8 @@ def serve(
             settings = settings.model_copy(update=changed)
             with bootstrap.database(settings) as url:
                 ready = partial(_tell_where, settings, sandbox=sandbox)
-                if workers > 1:
-                    serving.serve_together(settings, url, sock, ready, scheduler=not no_scheduler)
+                if workers is not None:
+                    serving.serve_together(settings, url, sock, ready, workers, scheduler=not no_scheduler)
                 else:
                     uvloop.run(serving.serve(settings, url, sock, ready, sandbox=sandbox, scheduler=not no_scheduler))
         _out.print("stopped")

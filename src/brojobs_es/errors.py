@@ -11,6 +11,8 @@ from typing import Any
 class Refusal(Exception):
     """Why a command is not possible, and when or by what it would be.
 
+    A guard gives as `available_from` when it no longer refuses. A case asks all the others what they say then, and tells
+    the instant from which the command is possible if nothing else happens, or none.
     `facts` are the typed values that the sentence for people may name (`limit`, `status`, `amount`, …).
     """
 

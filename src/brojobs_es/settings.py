@@ -64,11 +64,12 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", min_length=1, description="Address that the service listens on.")
     port: int = Field(default=8000, ge=1, le=65535, description="TCP port that the service listens on.")
-    workers: int = Field(
-        default=1,
+    workers: int | None = Field(
+        default=None,
         ge=1,
         le=64,
-        description="How many processes answer requests. With more than one, another one keeps views, timers and evidence.",
+        description="How many processes answer requests, beside one that keeps views, timers and evidence. Without it, a "
+        "single process does everything.",
     )
     public_url: str | None = Field(
         default=None,

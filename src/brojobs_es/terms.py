@@ -49,5 +49,9 @@ class Terms:
     summary_lines_max: int = 10
     summary_line_chars_max: int = 120
 
+    def __hash__(self) -> int:
+        """Of a part that tells most terms apart: what is looked up by its terms is nearly always the same object."""
+        return hash((self.version, self.commission_bps))
+
 
 DEFAULT_TERMS: Final = Terms()

@@ -33,7 +33,7 @@ async def test_one_at_a_time_and_in_order(turns: Turns) -> None:
 
     await asyncio.gather(*(go(number) for number in range(20)))
     assert done == list(range(20))
-    assert turns._locks == {}
+    assert turns._queues == {}
 
 
 @pytest.mark.parametrize("names", [("one", "other"), (None, None)])
@@ -41,7 +41,7 @@ async def test_different_names_do_not_wait(turns: Turns, names: tuple[str | None
     """Nor does anybody wait for None."""
     async with turns.of(names[0]), turns.of(names[1]):
         pass
-    assert turns._locks == {}
+    assert turns._queues == {}
 
 
 async def test_patience_ends(turns: Turns) -> None:
@@ -51,7 +51,7 @@ async def test_patience_ends(turns: Turns) -> None:
             await asyncio.wait_for(turns.of("name").__aenter__(), 5)
     async with turns.of("name"):
         pass
-    assert turns._locks == {}
+    assert turns._queues == {}
 
 
 async def test_patience_ends_for_who_comes_at_the_handing_over(turns: Turns) -> None:
@@ -66,7 +66,7 @@ async def test_patience_ends_for_who_comes_at_the_handing_over(turns: Turns) -> 
             await turns.of("name").__aenter__()
     await waiting
     await second.__aexit__(None, None, None)
-    assert turns._locks == {}
+    assert turns._queues == {}
 
 
 async def test_who_gives_up_waiting_is_not_waited_for(turns: Turns) -> None:
@@ -85,7 +85,7 @@ async def test_who_gives_up_waiting_is_not_waited_for(turns: Turns) -> None:
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(result) for result in results] == [asyncio.CancelledError, type(None)] * 2
     assert order == [0, 1, 3]
-    assert turns._locks == {}
+    assert turns._queues == {}
 
 
 async def test_a_failure_inside_ends_the_turn(turns: Turns) -> None:
@@ -95,4 +95,4 @@ async def test_a_failure_inside_ends_the_turn(turns: Turns) -> None:
             raise ZeroDivisionError
     async with turns.of("name"):
         pass
-    assert turns._locks == {}
+    assert turns._queues == {}

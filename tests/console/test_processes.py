@@ -152,10 +152,10 @@ def test_killed_the_service_leaves_nobody_behind(service: subprocess.Popen[str])
         httpx.get(url)
 
 
-@pytest.mark.parametrize("how", [["--workers", "2"], []], ids=["option", "variable"])
+@pytest.mark.parametrize("how", [["--workers", "1"], []], ids=["option", "variable"])
 def test_a_sandbox_is_one_process(how: list[str], tmp_path: Path) -> None:
     """It has one clock; the refusal is one calm line."""
-    environment = {"BROJOBS_DATA_DIR": str(tmp_path), "BROJOBS_WORKERS": "1" if how else "2"}
+    environment = {"BROJOBS_DATA_DIR": str(tmp_path), **({} if how else {"BROJOBS_WORKERS": "2"})}
     result = CliRunner().invoke(app, ["serve", "--sandbox", "--port", "0", *how], env=environment)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("brojobs: a sandbox has one clock, and so one process")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -173,7 +173,7 @@ def attempt(story: Story, command: Command, role: Role, name: str, body: dict[st
     refusal = story.case.refusal(command, situation)
     case = story.case if refusal else story.case.fork()
     if refusal is None:
-        situation = replace(situation, order=case.order, dispute=case.dispute)
+        situation = situation._replace(order=case.order, dispute=case.dispute)
     raised: Refusal | None = None
     try:
         case.execute(command, situation, Cause(actor, name))

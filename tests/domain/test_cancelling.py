@@ -70,6 +70,13 @@ def test_o14_a_day_lies_between_two_requests_however_the_last_one_ended(role: st
     story.saying(available_from=T0 + 24 * H).at(T0 + 24 * H).buyer("request-cancellation")
 
 
+def test_o14_no_date_for_the_next_request_where_the_delivery_is_accepted_before() -> None:
+    """With less than a day of the validation clock left, a withdrawn request is not followed by another."""
+    story = kit.delivered().at(T0 + 8 * D - H).buyer("request-cancellation").buyer("withdraw-cancellation")
+    story.buyer("request-cancellation", refused="cancellation_cooldown").saying(available_from=None)
+    story.after(H).is_(status="completed", ending="auto_accepted")
+
+
 def test_o14_after_an_expired_request_the_day_is_long_over() -> None:
     """An expiry comes after 48 hours, so the next request is possible at once."""
     kit.paid().buyer("request-cancellation").at(T0 + 48 * H).buyer("request-cancellation")

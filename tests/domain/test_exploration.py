@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 from tests.console import diagram
-from tests.domain.explorer import Edge, Exploration
-from tests.kit import H, Story
+from tests.domain.explorer import Edge, Exploration, names
+from tests.kit import TICK, H, Story, command_of
 
 from brojobs_es.aggregates.base import Event, Role
 from brojobs_es.errors import Refusal
@@ -324,3 +324,17 @@ def test_actions_without_a_body_never_fail(world: Exploration) -> None:
             by = story.dispute.mediator_id if who == "mediator" else None
             found: Refusal | None = story.judge(who, name, None, by)
             assert found is None, (world.path(index), who, name, found)
+
+
+def test_an_instant_that_is_named_is_the_first_at_which_the_command_is_possible(world: Exploration) -> None:
+    """If nothing happens but time until then; a tick earlier it is still refused."""
+    for index, node in enumerate(world.nodes):
+        now = Story(node.case, node.now)
+        for name in names(node.case):
+            for role in command_of(name).by:
+                refusal = now.judge(role, name, None)
+                if refusal is not None and refusal.available_from is not None:
+                    told = (world.path(index), role, name, refusal)
+                    then = Story(node.case.fork(), node.now).at(refusal.available_from - TICK)
+                    assert then.judge(role, name, None) is not None, told
+                    assert then.after(TICK).judge(role, name, None) is None, told

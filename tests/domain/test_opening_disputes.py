@@ -315,3 +315,13 @@ def test_o31_it_survives_a_relaunch() -> None:
     """Its 75 days count from the payment."""
     story = kit.relaunched().at(T0 + 75 * D)
     assert story.last("EscrowAgeAlarmRaised").effective_at == T0 + 75 * D
+
+
+def test_o31_the_alarm_is_named_to_the_operator_only_where_money_will_still_be_held() -> None:
+    """A delivery that nobody answers is accepted long before; so is one whose revision or cancellation nobody answers."""
+    for story in (kit.paid(), kit.revision_accepted()):
+        story.operator("open-dispute", refused="dispute_locked").saying(available_from=T0 + 75 * D)
+        story.at(T0 + 75 * D).operator("open-dispute").expect("DisputeOpened", "OrderFrozen")
+    for story in (kit.delivered(), kit.revision_requested(), kit.delivered().buyer("request-cancellation")):
+        story.operator("open-dispute", refused="dispute_locked").saying(available_from=None)
+        story.at(T0 + 75 * D).is_(status="completed")

@@ -202,6 +202,28 @@ def test_o7_one_request_at_a_time() -> None:
     story.saying(available_from=None)
 
 
+def test_o7_the_instant_named_beside_a_pending_request_is_one_at_which_a_refund_can_be_asked_for() -> None:
+    """The end of the request where the silence stands by then, the silence where it takes longer, and none without a clock."""
+    story = kit.silent().buyer("request-cancellation").buyer("request-refund", refused="cancellation_pending")
+    story.saying(available_from=T0 + 120 * H).at(T0 + 120 * H).buyer("request-refund").expect("RefundRequested")
+    story = kit.paid().buyer("send-reminder").buyer("request-cancellation")
+    story.buyer("request-refund", refused="cancellation_pending").saying(available_from=T0 + 72 * H)
+    story.at(T0 + 72 * H).buyer("request-refund").expect("RefundRequested")
+    story = kit.paid().buyer("request-cancellation").buyer("request-refund", refused="cancellation_pending")
+    story.saying(available_from=None).at(T0 + 48 * H).buyer("request-refund", refused="reminder_required")
+    story = kit.silent(due_at=FAR).seller("post-message").buyer("request-cancellation")
+    story.buyer("request-refund", refused="cancellation_pending").saying(available_from=None)
+    story.after(48 * H).buyer("request-refund", refused="seller_not_silent")
+
+
+def test_a_refund_that_will_be_granted_leaves_nothing_to_wait_for() -> None:
+    """Neither another reminder nor the date that comes after the end of the order is named."""
+    story = kit.silent(due_at=FAR).buyer("request-refund").after(30 * H).buyer("send-reminder")
+    story.buyer("send-reminder", refused="reminder_cooldown").saying(available_from=None)
+    story.buyer("cancel-overdue", refused="not_overdue").saying(available_from=None)
+    story.at(T0 + 120 * H).is_(status="cancelled")
+
+
 @pytest.mark.parametrize(
     ("role", "command", "events"),
     [

@@ -58,7 +58,7 @@ def kill(*pids: int) -> None:
 class Town:
     """`brojobs serve`, with keys that tokens are checked with; started again after each time it is killed."""
 
-    def __init__(self, database_url: str, folder: Path, logs: int, workers: int = 1) -> None:
+    def __init__(self, database_url: str, folder: Path, logs: int, workers: int | None = None) -> None:
         self.database_url, self.folder, self.logs, self.workers = database_url, folder, logs, workers
         self.key = DevelopmentKey.in_folder(folder)
         (folder / "jwks.json").write_text(
@@ -92,7 +92,9 @@ class Town:
 
     def start(self) -> None:
         """Return when requests are taken."""
-        command = [sys.executable, "-m", "brojobs_es.cli", "serve", "--port", "0", "--workers", str(self.workers)]
+        command = [sys.executable, "-m", "brojobs_es.cli", "serve", "--port", "0"]
+        if self.workers is not None:
+            command += ["--workers", str(self.workers)]
         with self.log.open("ab") as log:
             begins = log.tell()
             self._process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
@@ -117,8 +119,9 @@ class Town:
     def kill_one(self, number: int) -> None:
         """One of several processes; another one takes its place."""
         assert self._process is not None
-        parent = self._process.pid
-        soon(lambda: len(children_of(parent)) == self.workers + 1)
+        assert self.workers is not None
+        parent, all_of_them = self._process.pid, self.workers + 1
+        soon(lambda: len(children_of(parent)) == all_of_them)
         before = children_of(parent)
         kill(before[number % len(before)])
         soon(lambda: len(set(children_of(parent)) - set(before)) == 1)

@@ -302,6 +302,17 @@ def test_the_actions_name_every_command_of_the_viewer(world: World, who: str, co
         assert isinstance(item["unlocked_by"], list)
 
 
+def test_an_instant_is_told_only_if_the_command_is_possible_then(world: World) -> None:
+    """The same in the list of actions and in the refusal: the alarm while money will be held, nothing after a delivery."""
+    paid = world.paid()
+    alarm = wire(instant(paid.body["paid_at"]) + timedelta(days=75))
+    for order, told in ((paid, alarm), (world.delivered(), None)):
+        assert order.action("operator", "open-dispute")["available_from"] == told
+        body = {"statement": "Too long.", "evidence": [{"description": "The log"}]}
+        refusal = order.send("operator", "open-dispute", body).json()
+        assert (refusal["code"], refusal.get("available_from")) == ("dispute_locked", told)
+
+
 def test_a_dispute_answers_201_and_shows_its_case(world: World) -> None:
     """Opened with its first evidence, its windows counted from the opening."""
     now, order = world.now(), world.revision_refused()

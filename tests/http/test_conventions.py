@@ -237,6 +237,34 @@ def test_a_mediator_who_is_a_party_is_only_the_party(world: World) -> None:
     order.mediator("dispute/hand-over", to=world.people["buyer"], refused=(403, "party_of_the_order"))
 
 
+@pytest.mark.parametrize(
+    ("roles", "mediating"),
+    [
+        (("mediator",), "party_of_the_order"),
+        (("mediator", "operator"), "party_of_the_order"),
+        (("seller", "mediator"), "party_of_the_order"),
+        (("buyer", "seller"), "forbidden"),
+        (("operator",), "forbidden"),
+    ],
+)
+def test_a_mediators_command_on_ones_own_order(world: World, roles: tuple[str, ...], mediating: str) -> None:
+    """A mediator is told that the order is theirs, with or without the party's role; all else stays plainly forbidden."""
+    order = world.disputed()
+    headers = {"Authorization": f"Bearer {world.mint(world.people['buyer'], *roles)}"}
+    told = {
+        command: code(world.http.post(order.command_path(command), json={}, headers=headers))
+        for command in ("dispute/assign", "dispute/hand-over", "dispute/decide", "deliver", "confirm-payment")
+    }
+    assert told == {
+        "dispute/assign": mediating, "dispute/hand-over": mediating, "dispute/decide": mediating,
+        "deliver": "forbidden", "confirm-payment": "forbidden",
+    }  # fmt: skip
+    if "buyer" not in roles:
+        for path in (order.path, f"/v1/disputes/{order.dispute_id}"):
+            answer = world.http.get(path, headers=headers)
+            assert (answer.status_code, code(answer)) == (403, "forbidden")
+
+
 # -- what is judged first
 
 

@@ -32,16 +32,16 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-async def test_the_service_is_killed(clean_logs: str, folder: Path, log_count: int, workers: int) -> None:
+@pytest.mark.parametrize("workers", [None, 2])
+async def test_the_service_is_killed(clean_logs: str, folder: Path, log_count: int, workers: int | None) -> None:
     """All of its processes, or one of several: its clients ask again, and learn the truth."""
-    dice = random.Random(workers)
+    dice = random.Random(workers or 1)
     with Town(clean_logs, folder, log_count, workers) as town:
         async with siege(town) as clients:
             aftermath = Aftermath(town, clients)
             for number in range(ROUNDS):
                 await clients.more(AT_LEAST + dice.randrange(20))
-                if workers > 1 and number % 2:
+                if workers is not None and number % 2:
                     await asyncio.to_thread(town.kill_one, dice.randrange(workers + 1))
                 else:
                     await asyncio.to_thread(town.kill)

@@ -16,7 +16,7 @@ VIEWS: Final = {
     "chat":             (401, 404, 200, 200, 200, 200, 200, 200),
     "escrow":           (401, 404, 200, 200, 200, 200, 200, 200),
     "events":           (401, 404, 200, 200, 200, 200, 200, 200),
-    "support-summary":  (401, 404, 200, 200, 200, 200, 200, 200),
+    "support-summary":  (401, 404, 200, 200, 403, 403, 403, 200),
     "files":            (401, 404, 200, 200, 200, 200, 200, 403),
     "case-file":        (401, 404, 403, 403, 200, 200, 200, 403),
     "custody":          (401, 404, 403, 403, 200, 200, 200, 403),
@@ -51,6 +51,15 @@ def test_every_reader_of_every_view(world: World, view: str) -> None:
     order, file_id = in_dispute(world)
     told = [world.get(None if who == "nobody" else who, path(order, view, file_id)) for who in READERS]
     assert tuple(answer.status_code for answer in told) == VIEWS[view]
+
+
+def test_mediators_find_the_support_summary_in_the_overview(world: World) -> None:
+    """The same lines that a party and an operator read."""
+    order, _ = in_dispute(world)
+    overview = world.see("mediator", f"/v1/disputes/{order.dispute_id}/overview")
+    for language in ("fr", "en"):
+        lines = world.see("operator", f"{order.path}/support-summary", lang=language)["lines"]
+        assert overview["summary"][language] == lines != []
 
 
 def test_who_may_see_the_docket(world: World) -> None:

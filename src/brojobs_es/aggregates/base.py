@@ -5,11 +5,10 @@ Everything in this module that an event holds is storage format: names and meani
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, NamedTuple, Self
 from uuid import UUID
 
 from eventsourcing.domain import (
@@ -150,17 +149,16 @@ EVENTS: Final[dict[str, type[Event]]] = {}
 """Every event that may stand in the log, by topic. Nothing else is ever resolved from a stored name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """When and why something is recorded."""
 
     effective_at: datetime
     recorded_at: datetime
-    cause: Cause = field(default=BY_TIME)
+    cause: Cause = BY_TIME
 
 
-def begin(fact: Event, stream_id: UUID, moment: Moment) -> Any:
-    """The aggregate that its first fact makes; the fact is its only pending event."""
+def begin(fact: Event, stream_id: UUID, moment: Moment) -> tuple[Any, Event]:
+    """The aggregate that its first fact makes, and that fact as it is recorded."""
     event = fact.stamped(
         originator_id=stream_id,
         originator_version=1,
@@ -168,31 +166,28 @@ def begin(fact: Event, stream_id: UUID, moment: Moment) -> Any:
         effective_at=moment.effective_at,
         cause=moment.cause,
     )
-    aggregate: Any = event.mutate(None)
-    aggregate.pending_events.append(event)
-    return aggregate
+    return event.mutate(None), event
 
 
 class Recording(Aggregate):
-    """An aggregate that applies facts as they are recorded and keeps them until they are collected."""
+    """An aggregate that applies facts as they are recorded. What is to be committed is kept by its case, for both streams."""
 
     def record(self, fact: Event, moment: Moment) -> Event:
-        """Stamp a fact as the next of this stream, apply it, and keep it for the commit."""
+        """Stamp a fact as the next of this stream and apply it."""
         event = fact.stamped(
-            originator_id=self.id,
-            originator_version=self.version + 1,
+            originator_id=self._id,
+            originator_version=self._version + 1,
             timestamp=moment.recorded_at,
             effective_at=moment.effective_at,
             cause=moment.cause,
         )
         event.mutate(self)
-        self.pending_events.append(event)
         return event
 
     def fork(self) -> Self:
-        """An independent copy without pending events; cheap, since all nested values are immutable."""
+        """An independent copy; cheap, since all nested values are immutable."""
         other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__, _pending_events=[])
+        other.__dict__.update(self.__dict__)
         return other
 
     def follow(self, event: Event) -> None:
@@ -208,12 +203,6 @@ class Recording(Aggregate):
     def evolve(self, event: Event) -> None:
         """Assign what the event says; never judges, so that history stays readable."""
         getattr(self, event.HANDLER, _nothing)(event)
-
-    def collected(self) -> Iterator[Event]:
-        """The events recorded since loading, oldest first; the aggregate forgets them."""
-        for event in self.collect_events():
-            assert isinstance(event, Event)
-            yield event
 
 
 def _nothing(event: Event) -> None:

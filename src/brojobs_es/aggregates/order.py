@@ -155,7 +155,9 @@ class Order(Recording):
 
     def role_of(self, user_id: str) -> Role | None:
         """Which party this person is, if any."""
-        return {self.buyer_id: Role.BUYER, self.seller_id: Role.SELLER}.get(user_id)
+        if user_id == self.buyer_id:
+            return Role.BUYER
+        return Role.SELLER if user_id == self.seller_id else None
 
     def pending(self) -> tuple[e.Pending, ...]:
         """All that waits for an answer."""
@@ -212,6 +214,7 @@ class Order(Recording):
 
     def _end(self, status: Status, event: Event, reason: e.Ending) -> None:
         self.status = status
+        self.status_before_dispute = None
         self.ending = reason
         self.ended_at = event.effective_at
         self.unlocks = ()

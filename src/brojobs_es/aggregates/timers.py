@@ -7,9 +7,8 @@ dispute's. What follows from these facts beside the order's own end is a policy'
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from brojobs_es.aggregates import dispute_events as d
 from brojobs_es.aggregates import order_events as e
@@ -19,8 +18,7 @@ from brojobs_es.aggregates.endings import cancel, complete_with_release
 from brojobs_es.aggregates.order import Order
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(NamedTuple):
     """A timer and the instant at which it wins."""
 
     at: datetime
@@ -29,16 +27,21 @@ class Due:
 
 def next_of_order(order: Order) -> Due | None:
     """The order's earliest timer; validation reminders are derived from the validation clock."""
-    due = [Due(at, name) for name, at in order.timers.items()]
-    if (reminder := _next_validation_reminder(order)) is not None:
-        due.append(Due(reminder, "validation_reminder"))
-    return min(due, key=lambda timer: (timer.at, _ORDER_RANK[timer.name]), default=None)
+    reminder = _next_validation_reminder(order)
+    return _earliest(order.timers, _ORDER_RANK, Due(reminder, "validation_reminder") if reminder is not None else None)
 
 
 def next_of_dispute(dispute: Dispute) -> Due | None:
     """The dispute's earliest timer."""
-    due = [Due(at, name) for name, at in dispute.timers.items()]
-    return min(due, key=lambda timer: (timer.at, _DISPUTE_RANK[timer.name]), default=None)
+    return _earliest(dispute.timers, _DISPUTE_RANK, None)
+
+
+def _earliest(timers: Mapping[str, datetime], rank: Mapping[str, int], first: Due | None) -> Due | None:
+    """The first to win of a timer and some others; at the same instant the one of the lower rank."""
+    for name, at in timers.items():
+        if first is None or at < first.at or (at == first.at and rank[name] < rank[first.name]):
+            first = Due(at, name)
+    return first
 
 
 def fire_of_order(order: Order, due: Due) -> Iterator[Event]:

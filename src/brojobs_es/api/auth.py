@@ -43,7 +43,7 @@ class Unauthenticated(Exception):
 
 
 class Authenticator:
-    """Turns the `Authorization` header into a caller, and remembers tokens that it has verified.
+    """Turns the `Authorization` header into a caller, and remembers headers that it has verified, by their digests.
 
     `exp` is held against the machine's clock: moving the sandbox's clock expires nobody.
     """
@@ -69,8 +69,8 @@ class Authenticator:
 
     async def caller(self, authorization: str | bytes | None) -> Caller:
         """The caller that the header proves. Raises Unauthenticated, or KeysUnavailable if no key was ever read."""
-        token = _bearer(authorization)
-        digest = hashlib.sha256(token.encode("ascii")).digest()
+        given = authorization.encode("utf-8", "surrogatepass") if isinstance(authorization, str) else authorization
+        digest = hashlib.sha256(given or b"").digest()
         await self._ring.freshen()
         if self._ring.generation != self._generation:
             self._known.clear()
@@ -80,7 +80,7 @@ class Authenticator:
             self._known.move_to_end(digest)
             return known[0]
         generation_before = self._ring.generation
-        caller, expires_at = await self._verify(token)
+        caller, expires_at = await self._verify(_bearer(authorization))
         if self._now() >= expires_at:
             raise Unauthenticated("expired")
         if generation_before == self._ring.generation:

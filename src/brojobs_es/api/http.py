@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic_core import to_json
-from starlette.requests import ClientDisconnect, Request
+import msgspec
+from starlette.requests import Request
 from starlette.responses import Response
 
 from brojobs_es.aggregates.commands.bodies import parse_instant
@@ -28,17 +30,26 @@ DRAIN_BYTES: Final = 32 * 1024 * 1024
 
 LIMIT_MAX: Final = 1000
 KEY_CHARS_MAX: Final = 255
+_BY_NAME: Final = "brojobs_es.headers"
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_written: Final = msgspec.json.Encoder().encode
 _ETAG: Final = re.compile(r'\s*(?:"([^"]*)"|(W/"[^"]*"|\*))\s*(?:,|$)')
 
 
 class JsonAnswer(Response):
-    """JSON values as UTF-8; several times quicker than the standard library's encoder."""
+    """JSON values as UTF-8, complete when it is made: body and headers are written once, and nothing is derived later."""
 
     media_type = "application/json"
 
-    def render(self, content: Any) -> bytes:
-        return to_json(content)
+    def __init__(self, content: Any, status_code: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        self.status_code = status_code
+        self.background = None
+        self.body = _written(content)
+        self.raw_headers = [
+            (b"content-length", b"%d" % len(self.body)),
+            (b"content-type", b"application/json"),
+            *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()),
+        ]
 
 
 class BadRequest(Exception):
@@ -91,26 +102,28 @@ class Edge:
 
 def header(request: Request, name: bytes) -> str | None:
     """The first header of this name (in lower case) as latin-1; None where there is none."""
-    for key, value in request.scope["headers"]:
-        if key == name:
-            text: str = value.decode("latin-1")
-            return text
-    return None
+    scope = request.scope
+    headers: dict[bytes, bytes] | None = scope.get(_BY_NAME)
+    if headers is None:  # once a request: a command looks at three of them
+        headers = scope[_BY_NAME] = dict(reversed(scope["headers"]))
+    value = headers.get(name)
+    return value.decode("latin-1") if value is not None else None
 
 
 async def read_body(request: Request, limit: int) -> bytes | None:
     """The body, or None if it is larger than `limit` bytes."""
+    receive = request.receive
     chunks: list[bytes] = []
-    size = 0
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size <= limit:
-                chunks.append(chunk)
-            elif size > DRAIN_BYTES:
-                break
-    except ClientDisconnect:
-        raise BadRequest("body", "the connection ended in the middle of the body") from None
+    size, more = 0, True
+    while more and size <= DRAIN_BYTES:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("body", "the connection ended in the middle of the body")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size <= limit:
+            chunks.append(chunk)
+        more = message.get("more_body", False)
     return b"".join(chunks) if size <= limit else None
 
 
@@ -183,6 +196,7 @@ def past_instant(request: Request, now: datetime) -> datetime | None:
     return at
 
 
+@lru_cache(maxsize=16_384)
 def uuid_in_path(text: str) -> UUID:
     """An id in a path; what is no id is not there."""
     if not _UUID.fullmatch(text):
@@ -193,4 +207,4 @@ def uuid_in_path(text: str) -> UUID:
 def versioned(content: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """An order or a dispute with its version as a strong ETag."""
     etag = {"ETag": f'"{content["version"]}"'} if content.get("version") is not None else {}
-    return JsonAnswer(content, status, {**etag, **(headers or {})})
+    return JsonAnswer(content, status, etag | headers if headers else etag)

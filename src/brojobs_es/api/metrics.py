@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Final
 
 import psycopg
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from brojobs_es.api.http import Edge
 from brojobs_es.application.records import StoreUnavailable
@@ -30,44 +33,37 @@ SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 DATABASE_SECONDS: Final = 1.0
 """How long a scrape waits for what only the database knows."""
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # when a counter began interests nobody, and doubles the page
-
 
 def outcome_of(error: Exception, status: int) -> str:
     """A refusal's code; of any other error the class of its status, as `4xx`."""
     return error.code if isinstance(error, Refusal) else f"{status // 100}xx"
 
 
+class _Seconds:
+    """How long answers took: how many fell into each bucket of `SECONDS` or beyond them all, and their sum."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(SECONDS) + 1)
+        self.total = 0.0
+
+
 class Metrics:
-    """The counters of one application, in a registry of its own."""
+    """The counters of one application: plain numbers, as every command pays for them, and families when somebody looks."""
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
         self._process = str(os.getpid())
-        self._registry = CollectorRegistry()
-        self._commands = Counter(
-            "brojobs_commands", "Commands answered.", ("process", "command", "outcome"), registry=self._registry
-        )
-        self._seconds = Histogram(
-            "brojobs_command_seconds",
-            "From a command's head to its answer.",
-            ("process", "command"),
-            buckets=SECONDS,
-            registry=self._registry,
-        )
-        self._counted: dict[tuple[str, str], tuple[Callable[[], None], Callable[[float], None]]] = {}
+        self._outcomes: Counter[tuple[str, str]] = Counter()
+        self._seconds: defaultdict[str, _Seconds] = defaultdict(_Seconds)
 
     def answered(self, command: str, outcome: str, seconds: float) -> None:
-        """Count a command; its labels are looked up the first time only, as that costs more than counting."""
-        found = self._counted.get((command, outcome))
-        if found is None:
-            found = self._counted[command, outcome] = (
-                self._commands.labels(self._process, command, outcome).inc,
-                self._seconds.labels(self._process, command).observe,
-            )
-        count, observe = found
-        count()
-        observe(seconds)
+        """Count a command. Nothing else runs in between: requests share one thread."""
+        self._outcomes[command, outcome] += 1
+        took = self._seconds[command]
+        took.counts[bisect_left(SECONDS, seconds)] += 1
+        took.total += seconds
 
     async def page(self) -> bytes:
         """Everything as text. Without the database all is shown but what only the database knows."""
@@ -77,7 +73,23 @@ class Metrics:
                 lags = await self._edge.runtime.projector.lag()
         except (TimeoutError, StoreUnavailable, psycopg.Error) as error:
             _logger.warning("metrics without the views' positions: %s", error)
-        return generate_latest(_Page([*self._registry.collect(), *self._now(lags)]))
+        return generate_latest(_Page([*self._counted(), *self._now(lags)]))
+
+    def _counted(self) -> Iterator[Metric]:
+        """What was counted along the way."""
+        outcomes = CounterMetricFamily(
+            "brojobs_commands", "Commands answered.", labels=("process", "command", "outcome")
+        )
+        for (command, outcome), count in self._outcomes.items():
+            outcomes.add_metric((self._process, command, outcome), count)
+        seconds = HistogramMetricFamily(
+            "brojobs_command_seconds", "From a command's head to its answer.", labels=("process", "command")
+        )
+        limits = (*map(str, SECONDS), "+Inf")
+        for command, took in self._seconds.items():
+            buckets = list(zip(limits, map(float, accumulate(took.counts)), strict=True))
+            seconds.add_metric((self._process, command), buckets, took.total)
+        yield from (outcomes, seconds)
 
     def _now(self, lags: Sequence[Lag] | None) -> Iterator[Metric]:
         """What is not counted along the way but looked at now."""

@@ -61,8 +61,9 @@ class OrderViews:
         return lists.events(self._edge, request, history, viewer)
 
     async def support_summary(self, request: Request) -> Response:
-        """What happened on the platform, in at most ten short lines."""
-        history, _ = await self._now_or_then(request)
+        """What happened on the platform, in at most ten short lines; for the parties and support."""
+        history, viewer = await self._now_or_then(request)
+        viewer.must_be(Role.BUYER, Role.SELLER, Role.OPERATOR)
         language = request.query_params.get("lang", self._edge.language(request))
         if language not in LANGUAGES:
             raise BadRequest("lang", "fr or en")

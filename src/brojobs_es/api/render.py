@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from pydantic import TypeAdapter
 
 from brojobs_es.aggregates import order_events as e
@@ -22,6 +23,7 @@ from brojobs_es.application.explain import Verdict
 from brojobs_es.application.history import Entry, History
 from brojobs_es.application.standing import Standing
 from brojobs_es.digests import event_digest
+from brojobs_es.ids import id_text
 from brojobs_es.language import detail
 from brojobs_es.mapper import data_of, state_of
 from brojobs_es.projections.escrow import EscrowView, Ledger
@@ -29,6 +31,8 @@ from brojobs_es.projections.view import View, folded
 from brojobs_es.terms import Terms
 
 Json = dict[str, Any]
+_written = msgspec.json.Encoder().encode  # twenty times as quick as isoformat; leaves out microseconds that are 0
+_WHOLE_SECONDS_CHARS = len("2026-11-24T09:00:00Z")
 _TERMS = TypeAdapter(Terms)
 
 
@@ -37,8 +41,8 @@ def instant(value: datetime | None) -> str | None:
     """RFC 3339 in UTC with `Z` and microseconds."""
     if value is None:
         return None
-    text = (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat(timespec="microseconds")
-    return text[:-6] + "Z"
+    text = _written(value if value.tzinfo is UTC else value.astimezone(UTC))[1:-1].decode()
+    return text if len(text) > _WHOLE_SECONDS_CHARS else f"{text[:-1]}.000000Z"
 
 
 @lru_cache(maxsize=64)
@@ -81,7 +85,7 @@ def order(standing: Standing) -> Json:
     o, now = standing.case.order, standing.now
     turn = standing.case.turn(now)
     return {
-        "order_id": str(o.id),
+        "order_id": id_text(o.id),
         "version": o.version,
         "status": str(o.status),
         "buyer_id": o.buyer_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from brojobs_es.aggregates.base import PARTIES, Actor, Role
 from brojobs_es.aggregates.commands.situation import Command
@@ -25,8 +25,7 @@ class NotFound(Exception):
     """There is no such thing, or the caller has nothing to do with it; nobody is told which."""
 
 
-@dataclass(frozen=True, slots=True)
-class Viewer:
+class Viewer(NamedTuple):
     """A caller as this order knows them. A party is that party and nothing else; staff keep their roles."""
 
     id: str
@@ -47,10 +46,7 @@ class Viewer:
         for role in self.roles:
             if role in command.by:
                 return Actor(role, self.id)
-        mediating = Role.MEDIATOR in command.by and Role.MEDIATOR in self.granted
-        if self.is_party and mediating and not command.by & PARTIES:
-            raise Refusal("party_of_the_order")
-        raise Refusal("forbidden")
+        raise _not_a_partys(command, self.granted) if self.is_party else Refusal("forbidden")
 
     def must_be(self, *roles: Role) -> None:
         """Raises `forbidden` unless the viewer has one of these roles."""
@@ -58,12 +54,22 @@ class Viewer:
             raise Refusal("forbidden")
 
 
-def viewer_of(order: Order, caller: Caller) -> Viewer:
-    """Raises NotFound for strangers, and `forbidden` for a party whose token lacks the party's role."""
+def _not_a_partys(command: Command | None, granted: frozenset[str]) -> Refusal:
+    """What a party is told: a mediator who gives a mediator's command learns that this order is theirs."""
+    mediating = command is not None and Role.MEDIATOR in command.by and not command.by & PARTIES
+    return Refusal("party_of_the_order" if mediating and Role.MEDIATOR in granted else "forbidden")
+
+
+def viewer_of(order: Order, caller: Caller, command: Command | None = None) -> Viewer:
+    """The caller, who looks at the order or gives a command on it.
+
+    Raises NotFound for strangers, and for a party whose token lacks the party's role `forbidden`, or
+    `party_of_the_order` where a mediator gives a mediator's command.
+    """
     party = order.role_of(caller.sub)
     if party is not None:
         if party not in caller.roles:
-            raise Refusal("forbidden")
+            raise _not_a_partys(command, caller.roles)
         return Viewer(caller.sub, (party,), caller.roles)
     staff = tuple(role for role in STAFF if role in caller.roles)
     if not staff:

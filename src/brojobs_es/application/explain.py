@@ -47,6 +47,6 @@ def explain(history: History, viewer: Viewer, dispute_id: UUID | None = None) ->
         if role is None:
             continue
         situation = Situation(case.order, dispute, Actor(role, viewer.id), history.now)
-        refusal = command.judge(situation)
+        refusal = case.refusal(command, situation)
         until = _until(command, situation) if refusal is None else refusal.available_until
         yield Verdict(command.name, refusal, until)

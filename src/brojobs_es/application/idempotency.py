@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from brojobs_es.application.records import IdempotencyRecord
-from brojobs_es.application.sealing import KeyVault, is_digest_of, key_of, request_digest
+from brojobs_es.application.sealing import KeyVault, current_key, is_digest_of, request_digest
 from brojobs_es.errors import Refusal
 from brojobs_es.mapper import canonical
+from brojobs_es.vault import Ring
 
 
-@dataclass(frozen=True, slots=True)
-class KeyUse:
+class KeyUse(NamedTuple):
     """A caller's key and the request that it stands for, in canonical form: its target and what its body means."""
 
     caller: str
@@ -27,8 +27,7 @@ class KeyUse:
         return cls(caller, key, canonical({"target": target, "content": content}))
 
 
-@dataclass(frozen=True, slots=True)
-class FirstAnswer:
+class FirstAnswer(NamedTuple):
     """What makes the first answer again: the streams' versions after its commit, and the instant it was given at."""
 
     versions: Mapping[str, int]
@@ -36,7 +35,7 @@ class FirstAnswer:
 
     def kept(self) -> bytes:
         """As it is stored."""
-        return canonical({"now": self.now.isoformat(), "versions": self.versions})
+        return canonical({"now": self.now, "versions": self.versions})
 
     @classmethod
     def read(cls, record: IdempotencyRecord) -> FirstAnswer:
@@ -45,9 +44,9 @@ class FirstAnswer:
         return cls(stored["versions"], datetime.fromisoformat(stored["now"]))
 
 
-async def record_of(vault: KeyVault, use: KeyUse, order_id: UUID, answer: bytes) -> IdempotencyRecord:
-    """What is stored of a key."""
-    digest = request_digest(use.request, await key_of(vault, use.caller))
+def record_of(use: KeyUse, ring: Ring, order_id: UUID, answer: bytes) -> IdempotencyRecord:
+    """What is stored of a key; raises KeysWanted where the ring has no current key of the caller."""
+    digest = request_digest(use.request, current_key(ring, use.caller))
     return IdempotencyRecord(use.caller, use.key, digest, order_id, answer)
 
 

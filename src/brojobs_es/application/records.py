@@ -9,8 +9,7 @@ from typing import NamedTuple, Protocol
 from uuid import UUID
 
 
-@dataclass(frozen=True, slots=True)
-class NewEvent:
+class NewEvent(NamedTuple):
     """An event to be stored: its stream (an order or a dispute of it), the version it makes there, its stored form."""
 
     stream_id: UUID
@@ -19,8 +18,7 @@ class NewEvent:
     state: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class IdempotencyRecord:
+class IdempotencyRecord(NamedTuple):
     """The answer kept for a caller's key: a digest of the request that earned it, and the answer's bytes."""
 
     caller: str
@@ -30,8 +28,7 @@ class IdempotencyRecord:
     answer: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(NamedTuple):
     """What one command records, all or nothing: events of one order's streams, and the answer kept for its key."""
 
     order_id: UUID

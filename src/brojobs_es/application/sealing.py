@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from brojobs_es.aggregates.base import ERASED, Event
 from brojobs_es.application.history import History, decode, encode
 from brojobs_es.application.records import FileRow, NewEvent, RecordedEvent
 from brojobs_es.vault import KeysWanted, PersonKey, Ring, Wanted, open_text, seal_text, wanted_in
+
+T = TypeVar("T")
 
 _GENERATION_BYTES: Final = 8
 
@@ -60,16 +62,30 @@ async def decoded(vault: KeyVault, rows: Sequence[RecordedEvent]) -> list[Event]
         return [decode(row, ring) for row in rows]
 
 
-async def encoded(vault: KeyVault, events: Sequence[Event]) -> tuple[NewEvent, ...]:
-    """Events as they are stored, words sealed with their authors' keys."""
+async def sealed(vault: KeyVault, seal: Callable[[Ring], T]) -> T:
+    """What `seal` makes, with a ring that has all keys it wants: whoever has none gets one now."""
     ring = await vault.at_hand()
     people: set[str] = set()
     while True:
         try:
-            return tuple(encode(event, ring) for event in events)
+            return seal(ring)
         except KeysWanted as wanted:
             people |= wanted.people
             ring = await vault.to_write(people)
+
+
+async def encoded(vault: KeyVault, events: Sequence[Event]) -> tuple[NewEvent, ...]:
+    """Events as they are stored, words sealed with their authors' keys."""
+    return await sealed(vault, lambda ring: tuple([encode(event, ring) for event in events]))
+
+
+def current_key(ring: Ring, person: str) -> PersonKey:
+    """The key for what this person writes; raises KeysWanted where the ring has none."""
+    keys = ring.get(person)
+    key = keys.current if keys is not None else None
+    if key is None:
+        raise KeysWanted({person})
+    return key
 
 
 # -- names of files
@@ -77,12 +93,7 @@ async def encoded(vault: KeyVault, events: Sequence[Event]) -> tuple[NewEvent, .
 
 async def key_of(vault: KeyVault, person: str) -> PersonKey:
     """The person's current key, made now if there is none."""
-    keys = (await vault.at_hand()).get(person)
-    key = keys.current if keys else None
-    if key is None:
-        key = (await vault.to_write({person}))[person].current
-    assert key is not None
-    return key
+    return await sealed(vault, lambda ring: current_key(ring, person))
 
 
 def sealed_row(row: FileRow, key: PersonKey) -> FileRow:

@@ -7,16 +7,16 @@ says. A key's first success is kept in the commit of its events and is answered 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid4
 
 from brojobs_es.aggregates.base import Actor, Cause, Event, Role
 from brojobs_es.aggregates.commands.ordering import Place, check_offer, place
-from brojobs_es.aggregates.commands.situation import Command, Known, Situation
+from brojobs_es.aggregates.commands.situation import Command, Known, Situation, everybody
 from brojobs_es.application.access import Caller, NotFound, Viewer, viewer_of
-from brojobs_es.application.history import History
+from brojobs_es.application.history import History, encode
 from brojobs_es.application.idempotency import FirstAnswer, KeyUse, must_be_the_same, record_of
 from brojobs_es.application.kept import Kept
 from brojobs_es.application.records import (
@@ -32,9 +32,9 @@ from brojobs_es.application.records import (
 from brojobs_es.application.sealing import (
     KeyVault,
     decoded,
-    encoded,
     recorded,
     ring_for,
+    sealed,
 )
 from brojobs_es.application.shelf import Shelf
 from brojobs_es.application.standing import Standing, Sure
@@ -42,8 +42,9 @@ from brojobs_es.application.turns import Turns
 from brojobs_es.case import Case
 from brojobs_es.clock import Clock
 from brojobs_es.errors import Refusal
-from brojobs_es.ids import order_id_for
+from brojobs_es.ids import id_text, order_id_for, uuid_of
 from brojobs_es.terms import Terms
+from brojobs_es.vault import Ring
 
 KEPT_BYTES_MAX: Final = 64 * 1024 * 1024
 """How much memory the folded orders may take, about; those touched last are kept."""
@@ -52,8 +53,7 @@ ATTEMPTS: Final = 25
 """How often a command that loses races is judged again before it is told to try later."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """One request to do something. `content` gives the parsed body, raising what the edge raises for a bad one."""
 
     caller: Caller
@@ -63,8 +63,7 @@ class Ask:
     dry_run: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """The order after the command, as the caller may see it; `would_record` is for a dry run."""
 
     standing: Standing
@@ -74,11 +73,11 @@ class Answer:
     dispute_id: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """A command with all that judging it again needs."""
 
     command: Command
+    viewer: Viewer
     actor: Actor
     cause: Cause
     body: Any
@@ -215,12 +214,13 @@ class Service:
         """Judge and record a command on an order, or on a dispute of it."""
         async with self._orders.of(order_id):
             stored, is_current = await self._stands(order_id, dispute_id)
-            actor = viewer_of(stored.case.order, ask.caller).actor(command)
+            viewer = viewer_of(stored.case.order, ask.caller, command)
+            actor = viewer.actor(command)
             self._may(command, stored, actor, dispute_id)
             content = ask.content()
             body = command.body.model_validate(content)
-            use = _key_use(ask, f"{dispute_id or order_id} {command.name}", content)
-            attempt = Attempt(command, actor, _cause(actor, command.name), body, ask, use, dispute_id)
+            use = _key_use(ask, f"{id_text(dispute_id or order_id)} {command.name}", content)
+            attempt = Attempt(command, viewer, actor, _cause(actor, command.name), body, ask, use, dispute_id)
             async with self._keys.of(use and (use.caller, use.key)):
                 try:
                     await self._must_be_new(use)
@@ -253,12 +253,13 @@ class Service:
         if not is_current and (ask.dry_run or not by_command):
             raise _Outdated
         target = _target(attempt.command, current.case, attempt.dispute_id)
-        viewer = viewer_of(current.case.order, ask.caller)
         if ask.dry_run:
-            return Answer(current, viewer, would_record=by_command, dispute_id=target)
-        return Answer(await self._recorded(current, attempt.use), viewer, dispute_id=target)
+            return Answer(current, attempt.viewer, would_record=by_command, dispute_id=target)
+        return Answer(await self._recorded(current, attempt.use), attempt.viewer, dispute_id=target)
 
     def _may(self, command: Command, stored: Standing, actor: Actor, dispute_id: UUID | None) -> None:
+        if command.may is everybody:
+            return
         dispute = stored.case.dispute_of(dispute_id) if dispute_id else stored.case.dispute
         refusal = command.may(Situation(stored.case.order, dispute, actor, stored.now))
         if refusal is not None:
@@ -342,18 +343,21 @@ class Service:
         """Commit the case's new events, with the answer for its key; the order as it now stands."""
         epoch = self._vault.epoch
         new, positions = await self._record(current, use)
-        return self._kept(current.recorded(positions, sum(len(row.state) for row in new)), epoch)
+        return self._kept(current.recorded(positions, sum([len(row.state) for row in new])), epoch)
 
     async def _record(self, current: Standing, use: KeyUse | None) -> tuple[Sequence[NewEvent], list[int]]:
         """The stored form and the positions of the case's new events, committed."""
-        case, record = current.case, None
-        if use:
-            first = FirstAnswer({str(it.id): it.version for it in (case.order, *case.disputes)}, current.now)
-            record = await record_of(self._vault, use, current.order_id, first.kept())
-        new = await encoded(self._vault, case.new)
-        if not new and record is None:
+        order_id, events = current.order_id, current.case.new
+        first = _first_answer(current).kept() if use else b""
+
+        def seal(ring: Ring) -> Append:
+            record = record_of(use, ring, order_id, first) if use else None
+            return Append(order_id, tuple([encode(event, ring) for event in events]), record)
+
+        append = await sealed(self._vault, seal)
+        if not append.events and append.idempotency is None:
             return (), []
-        return new, await self._log.append(Append(current.order_id, new, record))
+        return append.events, await self._log.append(append)
 
     async def _replay(
         self,
@@ -373,8 +377,14 @@ class Service:
 
 
 def _cause(actor: Actor, command: str) -> Cause:
-    command_id = uuid4()
+    command_id = uuid_of(os.urandom(16), 4)
     return Cause(actor, command, command_id, correlation_id=command_id)
+
+
+def _first_answer(current: Standing) -> FirstAnswer:
+    """What the answer after this commit can be made from again."""
+    case = current.case
+    return FirstAnswer({id_text(it.id): it.version for it in (case.order, *case.disputes)}, current.now)
 
 
 def _key_use(ask: Ask, target: str, content: object) -> KeyUse | None:

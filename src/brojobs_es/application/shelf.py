@@ -11,7 +11,7 @@ from brojobs_es.aggregates.commands.bodies import Body
 from brojobs_es.application.idempotency import KeyUse, must_be_the_same, record_of
 from brojobs_es.application.kept import Kept
 from brojobs_es.application.records import Append, EventLog, FileRow, KeyTaken
-from brojobs_es.application.sealing import KeyVault, opened_rows, sealed_row
+from brojobs_es.application.sealing import KeyVault, opened_rows, sealed, sealed_row
 from brojobs_es.vault import PersonKey
 
 KEPT_UPLOADS_MAX: Final = 10_000
@@ -72,7 +72,8 @@ class Shelf:
         kept = await self._log.find_key(caller, key) if self._log.count > 1 else None
         if kept is None:
             try:
-                await self._log.append(Append(order_id, (), await record_of(self._vault, use, order_id, b"{}")))
+                record = await sealed(self._vault, lambda ring: record_of(use, ring, order_id, b"{}"))
+                await self._log.append(Append(order_id, (), record))
             except KeyTaken as taken:
                 kept = taken.record
         if kept is None:
@@ -84,7 +85,7 @@ class Shelf:
 def _file_ids(value: Any) -> list[str]:
     """Every file id that a body names, wherever it stands in it."""
     if isinstance(value, Body):
-        return [i for name, part in value for i in (part if name == "files" else _file_ids(part))]
+        return [i for name, part in vars(value).items() for i in (part if name == "files" else _file_ids(part))]
     if isinstance(value, list):
         return [i for item in value for i in _file_ids(item)]
     return []

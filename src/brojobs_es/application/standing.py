@@ -66,12 +66,15 @@ class Standing:
         return self._grown(case, events, positions, stored_bytes)
 
     def _grown(self, case: Case, events: Sequence[Event], positions: Sequence[int], stored_bytes: int) -> Standing:
-        own = own_positions(self.order_id, zip(events, positions, strict=True))
+        if not events:
+            return Standing(self.order_id, case, self.now, self.positions, self.own, self.stored_bytes)
+        added = array("q", positions)
+        own = own_positions(self.order_id, zip(events, positions, strict=True)) if case.disputes else added
         return Standing(
             self.order_id,
             case,
-            max(self.now, events[-1].timestamp) if events else self.now,
-            self.positions + array("q", positions),
+            max(self.now, events[-1].timestamp),
+            self.positions + added,
             self.own + own,
             self.stored_bytes + stored_bytes,
         )

@@ -3,51 +3,62 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Final
 
 PATIENCE_SECONDS: Final = 10.0
 
+_Queue = deque[asyncio.Future[None]]
+
 
 class Turns:
-    """A lock for each name that is in use in this process; other processes are held off by the log's unique rows."""
+    """A queue for each name that is in use in this process; other processes are held off by the log's unique rows.
+
+    Nearly always the queue stays empty, so that a turn costs an entry in a dictionary and nothing else.
+    """
 
     def __init__(self, too_long: Callable[[], Exception], *, patience_seconds: float = PATIENCE_SECONDS) -> None:
         """`too_long` makes the error for those whose turn does not come within the patience."""
         self._too_long = too_long
         self._patience_seconds = patience_seconds
-        self._locks: dict[Hashable, tuple[asyncio.Lock, int]] = {}
+        self._queues: dict[Hashable, _Queue] = {}
 
     def of(self, name: Hashable) -> Turn:
         """`async with` it: inside, nobody else has this name's turn. None is a name that everybody may have at once."""
         return Turn(self, name)
 
     async def _enter(self, name: Hashable) -> None:
-        lock, users = self._locks.get(name) or (asyncio.Lock(), 0)
-        self._locks[name] = (lock, users + 1)
+        queue = self._queues.get(name)
+        if queue is None:
+            self._queues[name] = deque()
+        else:
+            await self._wait(name, queue)
+
+    async def _wait(self, name: Hashable, queue: _Queue) -> None:
+        handed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append(handed)
         try:
-            if users:  # also where the lock is free at this moment: it is being handed over to one of them
-                async with asyncio.timeout(self._patience_seconds):
-                    await lock.acquire()
-            else:
-                await lock.acquire()
-        except TimeoutError:
-            self._leave(name)
-            raise self._too_long() from None
-        except BaseException:
-            self._leave(name)
+            async with asyncio.timeout(self._patience_seconds):
+                await handed
+        except BaseException as error:
+            if handed.done() and not handed.cancelled():  # the turn came at the moment of giving up
+                self._exit(name)
+            elif handed in queue:
+                queue.remove(handed)
+            if isinstance(error, TimeoutError):
+                raise self._too_long() from None
             raise
 
     def _exit(self, name: Hashable) -> None:
-        self._locks[name][0].release()
-        self._leave(name)
-
-    def _leave(self, name: Hashable) -> None:
-        lock, users = self._locks[name]
-        if users == 1:
-            del self._locks[name]
-        else:
-            self._locks[name] = (lock, users - 1)
+        """Hand the turn to who waits longest: it is never free in between, so nobody overtakes."""
+        queue = self._queues[name]
+        while queue:
+            handed = queue.popleft()
+            if not handed.done():
+                handed.set_result(None)
+                return
+        del self._queues[name]
 
 
 class Turn:

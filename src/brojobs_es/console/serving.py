@@ -118,9 +118,15 @@ async def serve(
 
 
 def serve_together(
-    settings: Settings, database_url: str, sock: socket.socket, ready: Callable[[], None], *, scheduler: bool
+    settings: Settings,
+    database_url: str,
+    sock: socket.socket,
+    ready: Callable[[], None],
+    workers: int,
+    *,
+    scheduler: bool,
 ) -> None:
-    """Answer requests in as many processes as the settings say, with one more for the rest, until SIGINT or SIGTERM."""
+    """Answer requests in so many processes, with one more for the rest, until SIGINT or SIGTERM."""
 
     def answering(tell: Callable[[], None]) -> Callable[[], None]:
         return lambda: uvloop.run(
@@ -133,7 +139,7 @@ def serve_together(
     run_all(
         [
             lambda: uvloop.run(work(settings, database_url, nothing, scheduler=scheduler)),
-            *(answering(nothing) for _ in range(settings.workers - 1)),
+            *(answering(nothing) for _ in range(workers - 1)),
             answering(ready),
         ]
     )

@@ -61,9 +61,9 @@ ORDER_CODES: Final[Mapping[str, CodeText]] = {
         Text("Délai non dépassé", "Not overdue"),
         Text(
             "La date de livraison estimée n’est pas dépassée. Si rien n’est livré, vous pourrez annuler et obtenir "
-            "le remboursement [à partir du {available_from}|une fois cette date passée].",
+            "le remboursement [à partir du {available_from}|une fois cette date passée, si la commande court encore].",
             "The expected delivery date has not passed. If nothing is delivered, you can cancel and be refunded "
-            "[from {available_from}|once it has].",
+            "[from {available_from}|once it has, if the order still runs].",
         ),
     ),
     "already_delivered": CodeText(
@@ -104,8 +104,9 @@ ORDER_CODES: Final[Mapping[str, CodeText]] = {
         Text("Relance trop rapprochée", "Reminder too soon"),
         Text(
             "Vous avez relancé le vendeur récemment. "
-            "Une nouvelle relance sera possible [à partir du {available_from}|un peu plus tard].",
-            "You reminded the seller recently. Another reminder will be possible [from {available_from}|a little later].",
+            "Une nouvelle relance sera possible [à partir du {available_from}|un peu plus tard, si la commande court encore].",
+            "You reminded the seller recently. Another reminder will be possible "
+            "[from {available_from}|a little later, if the order still runs].",
         ),
     ),
     "reminder_required": CodeText(
@@ -145,8 +146,9 @@ ORDER_CODES: Final[Mapping[str, CodeText]] = {
         Text("Demande trop rapprochée", "Request too soon"),
         Text(
             "Une demande d’annulation a été faite récemment. "
-            "Vous pourrez en faire une autre [à partir du {available_from}|un peu plus tard].",
-            "A cancellation request was made recently. You can make another [from {available_from}|a little later].",
+            "Vous pourrez en faire une autre [à partir du {available_from}|un peu plus tard, si la commande court encore].",
+            "A cancellation request was made recently. You can make another "
+            "[from {available_from}|a little later, if the order still runs].",
         ),
     ),
     "request_expired": CodeText(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 from uuid import UUID
@@ -40,11 +40,11 @@ _LOST: Final = "the connection was lost while storing, and what became of it can
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """A command that waits to be stored, since when, and what it will be told."""
+    """A command that waits to be stored, what it will be told, and since when."""
 
     append: Append
     told: asyncio.Future[list[int]]
-    since: float = field(default_factory=monotonic)
+    since: float
 
     def tell(self, positions: list[int]) -> None:
         if not self.told.done():
@@ -85,7 +85,7 @@ class LogWriter:
             return []
         if len(self._queue) >= self._queue_max:
             raise StoreUnavailable("too many commands wait to be stored")
-        waiting = _Waiting(append, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(append, asyncio.get_running_loop().create_future(), monotonic())
         self._queue.append(waiting)
         if self._work is None:
             self._work = asyncio.create_task(self._drain(), name=f"writer of log {self._log}")
@@ -110,15 +110,16 @@ class LogWriter:
         """Who waits, as many as fit into one statement. Commands that hit the same rows go one after the other."""
         batch: list[_Waiting] = []
         taken: set[object] = set()
+        waiting_since = monotonic() - self._db.patience_seconds
         size, put_off = 0, deque[_Waiting]()
         while self._queue:
             waiting = self._queue.popleft()
             if waiting.told.done():
                 continue  # nobody waits for it any more, and nothing of it was begun
-            if monotonic() - waiting.since > self._db.patience_seconds:
+            if waiting.since < waiting_since:
                 waiting.fail(StoreUnavailable("the database was too slow for all who wait for it"))
                 continue
-            rows = _rows_of(waiting.append)
+            rows = _clashes_of(waiting.append)
             size += len(waiting.append.events)
             if batch and (size > sql.STATEMENT_MAX or len(batch) == sql.STATEMENT_MAX):
                 self._queue.appendleft(waiting)
@@ -283,12 +284,10 @@ class LogWriter:
         return IdempotencyRecord(*row) if row is not None else None
 
 
-def _rows_of(append: Append) -> set[object]:
-    """What two commands must not both write: a version of a stream, a caller's key."""
-    rows: set[object] = {(event.stream_id, event.stream_version) for event in append.events}
-    if append.idempotency is not None:
-        rows.add((append.idempotency.caller, append.idempotency.key))
-    return rows
+def _clashes_of(append: Append) -> tuple[object, ...]:
+    """What two commands of one statement must not both write to: an order, a caller's key."""
+    order, kept = append.order_id.int, append.idempotency
+    return (order,) if kept is None else (order, (kept.caller, kept.key))
 
 
 def _event_columns(events: Sequence[tuple[UUID, NewEvent]]) -> tuple[Packed, ...]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import chain
+from collections.abc import Sequence
 from struct import Struct
 from typing import Final
 from uuid import UUID
@@ -26,38 +25,38 @@ class Packed:
 
     __slots__ = ("data",)
 
-    def __init__(self, element_oid: int, count: int, values: Iterable[bytes], *, nulls: bool = False) -> None:
+    def __init__(self, element_oid: int, count: int, values: Sequence[bytes], *, nulls: bool = False) -> None:
         """`values` are the elements, each behind its length; `nulls` says whether some may be NULL."""
         head = _HEADER.pack(1, nulls, element_oid, count, 1) if count else _EMPTY.pack(0, 0, element_oid)
-        self.data = b"".join(chain((head,), values))
+        self.data = b"".join([head, *values])
 
 
 class Uuids(Packed):
     """uuid[]"""
 
     def __init__(self, values: Sequence[UUID]) -> None:
-        super().__init__(2950, len(values), (_UUID_LENGTH + value.bytes for value in values))
+        super().__init__(2950, len(values), [_UUID_LENGTH + value.int.to_bytes(16) for value in values])
 
 
 class Ints(Packed):
     """int[]"""
 
     def __init__(self, values: Sequence[int]) -> None:
-        super().__init__(23, len(values), (_NUMBER.pack(4, value) for value in values))
+        super().__init__(23, len(values), [_NUMBER.pack(4, value) for value in values])
 
 
 class BigInts(Packed):
     """bigint[]"""
 
     def __init__(self, values: Sequence[int]) -> None:
-        super().__init__(20, len(values), (_LARGE_NUMBER.pack(8, value) for value in values))
+        super().__init__(20, len(values), [_LARGE_NUMBER.pack(8, value) for value in values])
 
 
 class Texts(Packed):
     """text[]; raises UnicodeEncodeError."""
 
     def __init__(self, values: Sequence[str]) -> None:
-        super().__init__(25, len(values), _with_lengths(value.encode() for value in values))
+        super().__init__(25, len(values), _with_lengths([value.encode() for value in values]))
 
 
 class Bytes(Packed):
@@ -71,23 +70,13 @@ class BytesOrNulls(Packed):
     """bytea[] of which some may be NULL."""
 
     def __init__(self, values: Sequence[bytes | None]) -> None:
-        super().__init__(17, len(values), _with_lengths_or_nulls(values), nulls=None in values)
+        parts = [(_NULL,) if value is None else (_LENGTH.pack(len(value)), value) for value in values]
+        super().__init__(17, len(values), [part for both in parts for part in both], nulls=None in values)
 
 
-def _with_lengths_or_nulls(values: Iterable[bytes | None]) -> Iterable[bytes]:
-    for value in values:
-        if value is None:
-            yield _NULL
-        else:
-            yield _LENGTH.pack(len(value))
-            yield value
-
-
-def _with_lengths(values: Iterable[bytes]) -> Iterable[bytes]:
+def _with_lengths(values: Sequence[bytes]) -> list[bytes]:
     length = _LENGTH.pack
-    for value in values:
-        yield length(len(value))
-        yield value
+    return [part for value in values for part in (length(len(value)), value)]
 
 
 def _dumper(array_oid: int) -> type[Dumper]:

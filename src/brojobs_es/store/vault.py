@@ -89,7 +89,8 @@ class Vault:
 
     async def at_hand(self) -> Ring:
         """Whoever is known here. The ring changes: use it before waiting for anything else."""
-        await self._look()
+        if monotonic() >= self._fresh_until:
+            await self._look()
         return self._known
 
     async def to_read(self, wanted: Set[Wanted]) -> Ring:

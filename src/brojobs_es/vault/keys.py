@@ -42,7 +42,7 @@ class PersonKey:
 
     def digest(self, content: bytes) -> bytes:
         """A digest of a request that only the key's holder can repeat: 32 bytes."""
-        made = self._requests.copy()  # the key's own part is done: half of the work for a short content
+        made = self._requests.copy()  # the key's own part is done, and OpenSSL need not look the hash up again
         made.update(content)
         return made.digest()
 

@@ -32,12 +32,7 @@ def _answer_by(s: Situation) -> datetime | None:
 
 def _nothing_requested(s: Situation) -> Refusal | None:
     request = s.order.request
-    if request is None:
-        return None
-    ends_the_order = request.kind is e.Pending.REFUND  # an unanswered refund request is granted
-    return Refusal(
-        "cancellation_pending", available_from=None if ends_the_order else request.answer_by, unlocked_by=ANSWERS
-    )
+    return Refusal("cancellation_pending", available_from=request.answer_by, unlocked_by=ANSWERS) if request else None
 
 
 # -- the buyer asks

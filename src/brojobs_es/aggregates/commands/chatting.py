@@ -38,16 +38,17 @@ class ChatLock:
     until: datetime | None = None
 
 
+_OPEN: Final = ChatLock(True, True)
+_DELIVERED: Final = ChatLock(False, True, "delivered", ("accept-delivery", "request-revision", "open-dispute"))
+_DISPUTED: Final = ChatLock(False, False, "disputed", ENDS_A_DISPUTE)
+_CLOSED: Final = ChatLock(False, False, "closed")
+
+
 def chat_lock(status: Status, *, closed: bool, closes_at: datetime | None) -> ChatLock:
     """The lock that follows from the order's state alone."""
-    if status is Status.DELIVERED:
-        unlocked_by = ("accept-delivery", "request-revision", "open-dispute")
-        return ChatLock(False, True, "delivered", unlocked_by)
-    if status is Status.DISPUTED:
-        return ChatLock(False, False, "disputed", ENDS_A_DISPUTE)
     if status in ENDED:
-        return ChatLock(False, False, "closed") if closed else ChatLock(True, True, until=closes_at)
-    return ChatLock(True, True)
+        return _CLOSED if closed else ChatLock(True, True, until=closes_at)
+    return {Status.DELIVERED: _DELIVERED, Status.DISPUTED: _DISPUTED}.get(status, _OPEN)
 
 
 def lock_of(s: Situation) -> ChatLock:
@@ -104,10 +105,9 @@ def _no_proposal_of_the_seller(s: Situation) -> Refusal | None:
     waiting = {kind: p for kind, p in proposals.items() if p and p.by is Role.SELLER}
     if not waiting:
         return None
-    cooled_down = _again_at(s)
     return Refusal(
         "proposal_pending",
-        available_from=max([p.expires_at for p in waiting.values()] + ([cooled_down] if cooled_down else [])),
+        available_from=max(p.expires_at for p in waiting.values()),
         unlocked_by=tuple(f"{answer}-{kind}" for kind in waiting for answer in ("accept", "refuse")),
     )
 

@@ -8,9 +8,10 @@ by the very functions that judge the command.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from brojobs_es.aggregates.base import Actor, Event, FileRef, Role, Words
 from brojobs_es.aggregates.commands.bodies import Body
@@ -20,16 +21,14 @@ from brojobs_es.aggregates.order_parts import Status
 from brojobs_es.errors import Refusal
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What the order's log and file shelf hold, for the references in a body."""
 
-    files: Mapping[str, FileRef] = field(default_factory=dict)
+    files: Mapping[str, FileRef] = MappingProxyType({})
     positions: Collection[int] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(NamedTuple):
     """Everything that a judgement may look at. All timers that are due at `now` have fired."""
 
     order: Order
@@ -67,7 +66,8 @@ Guard = Callable[[Situation], Refusal | None]
 Decide = Callable[[Situation], Iterator[Event]]
 
 
-def _everybody(situation: Situation) -> Refusal | None:
+def everybody(situation: Situation) -> Refusal | None:
+    """Of the right role, anybody may."""
     return None
 
 
@@ -89,7 +89,7 @@ class Command:
     guards: tuple[Guard, ...]
     decide: Decide
     checks: tuple[Guard, ...] = ()
-    may: Guard = _everybody
+    may: Guard = everybody
     until: Callable[[Situation], datetime | None] = _nobody_waits
     changes_nothing: Callable[[Situation], bool] = lambda situation: False
     example: Mapping[str, Any]
@@ -101,9 +101,10 @@ class Command:
             return refusal
         if self.changes_nothing(situation):
             return None
-        for guard in (*self.guards, *self.checks):
-            if (refusal := guard(situation)) is not None:
-                return refusal
+        for guards in (self.guards, self.checks):
+            for guard in guards:
+                if (refusal := guard(situation)) is not None:
+                    return refusal
         return None
 
 
