@@ -208,6 +208,35 @@ def lag_markdown(result: Result) -> str:
     return f"{markdown_table(LAG_HEADERS, lag_rows(result))}\n\n{_ran_on(result)}."
 
 
+VIEWS_HEADERS: Final = ("what", "events/s", "CPU µs an event")
+
+
+def views_rows(result: Result) -> Iterator[tuple[str, ...]]:
+    """The cells of the table on catching up and rebuilding, in the order of VIEWS_HEADERS."""
+    for row in result["work"]:
+        yield row["what"], f"{row['events_per_s']:,}", _shown(row["cpu_us"], "{:.1f}")
+
+
+def views_table(result: Result) -> Table:
+    """The table on catching up and rebuilding for a terminal."""
+    return plain_table(VIEWS_HEADERS, views_rows(result), _ran_on(result))
+
+
+def views_verdicts(result: Result) -> Iterator[str]:
+    """What was asked for of catching up and folding, and what was found."""
+    rates = {row["what"]: row["events_per_s"] for row in result["work"]}
+    yield from _verdict("order views caught up, events/s", rates["order views caught up"], 50_000, None)
+    for what in ("orders folded", "orders folded, two processes"):
+        yield from _verdict(f"{what}, events/s", rates[what], 150_000, None)
+
+
+def views_markdown(result: Result) -> str:
+    """The table on catching up and rebuilding for a page."""
+    table = markdown_table(VIEWS_HEADERS, views_rows(result))
+    about = f"{result['events']:,} events, {result['open']:,} orders under way at once. {_ran_on(result)}."
+    return f"{table}\n\n{about}"
+
+
 MEMORY_HEADERS: Final = ("orders touched", "resident MB", "placed a second")
 _MEMORY_ROWS: Final = 12
 
@@ -239,6 +268,7 @@ def memory_markdown(result: Result) -> str:
 SECTIONS: Final = {
     "commands": markdown,
     "history": history_markdown,
+    "views": views_markdown,
     "lag": lag_markdown,
     "memory": memory_markdown,
 }

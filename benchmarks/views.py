@@ -1,51 +1,57 @@
 """How fast what was recorded is read: events decoded, orders folded, views caught up and rebuilt, and how far live ones lag.
 
-    python -m benchmarks.views --events 200000
-    python -m benchmarks.views --events 200000 --open 5000     with that many orders under way at once
+    python -m benchmarks.views --events 400000
+    python -m benchmarks.views --events 400000 --open 5000     with that many orders under way at once
 
 The log is made of real lives of orders, from the placing to the end, with messages, revisions and disputes among them.
 Figures depend on the machine; the share of one core (`cpu`) does so less than the clock. It prints a table, and writes
-everything as JSON where `--json` says.
+everything as JSON.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
+import os
 import random
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
-from itertools import groupby
-from operator import itemgetter
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 import psycopg
+from rich.console import Console
 from tests import kit
 
 from benchmarks import machine
+from benchmarks.report import RESULTS, tell, views_table, views_verdicts
 from brojobs_es.application.history import decode, encode
 from brojobs_es.application.records import Append, LoggedEvent, NewEvent
 from brojobs_es.case import Case
+from brojobs_es.console.serving import collect_seldom
 from brojobs_es.ids import dispute_id_for
 from brojobs_es.projections import VIEWS
-from brojobs_es.store import embedded, sql
+from brojobs_es.store import embedded
 from brojobs_es.store.audit_table import AuditTable
 from brojobs_es.store.log import Logs
 from brojobs_es.store.migrate import migrate
-from brojobs_es.store.projector import BATCH, Projector
+from brojobs_es.store.projector import Projector
+from brojobs_es.store.refolding import Work, events_of
 from brojobs_es.vault import Keys, PersonKey
 
 RING: Final = {person: Keys({1: PersonKey(person, 1, bytes(32))}, 1) for person in kit.PEOPLE.values()}
 TEMPLATE: Final = str(kit.ORDER_ID).encode()
 ROWS_AT_ONCE: Final = 2000
 ORDER_VIEWS: Final = [view.name for view in VIEWS]
+
+RESULT: Final = RESULTS / "views.json"
 
 Found = dict[str, Any]
 
@@ -94,11 +100,16 @@ def fill(url: str, count: int, under_way: int) -> None:
 
 
 async def measured(what: str, work: Callable[[], Awaitable[int]]) -> Found:
-    """Events per second, and microseconds of this process's core that an event takes."""
-    clock, cpu = time.perf_counter(), time.process_time()
+    """Events per second; microseconds of a core that an event takes here and in processes that this one started."""
+    clock, cpu = time.perf_counter(), _cpu()
     taken = await work()
-    clock, cpu = time.perf_counter() - clock, time.process_time() - cpu
+    clock, cpu = time.perf_counter() - clock, _cpu() - cpu
     return {"what": what, "events": taken, "events_per_s": round(taken / clock), "cpu_us": round(cpu / taken * 1e6, 2)}
+
+
+def _cpu() -> float:
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
 
 
 @asynccontextmanager
@@ -110,17 +121,38 @@ async def projector(url: str, *, audit: bool) -> Any:
     await made.close()
 
 
-async def fold_all(url: str) -> int:
-    """Fold every order from its first event, one after the other, as a rebuild reads them."""
-    taken = 0
-    with psycopg.connect(url) as connection, connection.cursor(name="orders", binary=True) as cursor:
-        cursor.itersize = BATCH
-        cursor.execute(sql.select_logged_by_order(0).encode(), (2**62,))
-        for _, rows in groupby(map(LoggedEvent._make, cursor), key=itemgetter(1)):
-            history = [decode(row) for row in rows]
-            assert Case.of(history) is not None
-            taken += len(history)
+def fold_share(url: str, share: int, shares: int) -> int:
+    """Fold a share of the orders from their first events, one after the other, as a rebuild reads them; how many events."""
+    taken, order_id, case = 0, None, None
+    for stored in events_of(Work(url, 0, 2**62, (), decode), share, shares):
+        event = decode(stored)
+        if stored.order_id is not order_id:
+            order_id, case = stored.order_id, Case.of([event])
+        else:
+            assert case is not None
+            case.apply(event)
+        taken += 1
     return taken
+
+
+async def fold_together(url: str, pool: ProcessPoolExecutor, shares: int) -> int:
+    """The same for all orders, each share in a process of its own."""
+    loop = asyncio.get_running_loop()
+    return sum(await asyncio.gather(*(loop.run_in_executor(pool, fold_share, url, n, shares) for n in range(shares))))
+
+
+async def folding(url: str) -> list[Found]:
+    """Orders folded in this process, and in two that have been started before."""
+
+    async def alone() -> int:
+        return fold_share(url, 0, 1)
+
+    found = [await measured("orders folded", alone)]
+    with ProcessPoolExecutor(2, get_context("spawn"), collect_seldom) as pool:
+        await fold_together(url, pool, 2)
+        found.append(await measured("orders folded, two processes", partial(fold_together, url, pool, 2)))
+    found[-1]["cpu_us"] = None  # the kernel says what a process took when it has ended
+    return found
 
 
 def codec() -> list[Found]:
@@ -154,7 +186,7 @@ def cpu_of(work: Callable[[], object], times: int = 2000, tries: int = 5) -> flo
 
 async def big_work(url: str, count: int) -> list[Found]:
     """Folding, catching up, rebuilding."""
-    found = [await measured("orders folded in memory", partial(fold_all, url))]
+    found = await folding(url)
     for name, audit in (("order views caught up", False), ("audit log caught up", True)):
         async with projector(url, audit=audit) as views:
 
@@ -165,7 +197,10 @@ async def big_work(url: str, count: int) -> list[Found]:
             found.append(await measured(name, catch_up))
             for names in [["audit"]] if audit else [ORDER_VIEWS, *([name] for name in ORDER_VIEWS)]:
                 title = "rebuilt: " + (names[0] if len(names) == 1 else "all order views")
-                found.append(await measured(title, lambda views=views, names=names: views.rebuild(names)))  # type: ignore[misc]
+                found.append(await measured(title, partial(views.rebuild, names)))
+            if not audit:
+                title = "rebuilt: all order views, two processes"
+                found.append(await measured(title, partial(views.rebuild, ORDER_VIEWS, processes=2)))
     return found
 
 
@@ -201,10 +236,14 @@ async def lag(url: str, rate: int, seconds: float) -> Found:
     }
 
 
+def _cell(value: float | None) -> str:
+    return "–" if value is None else f"{value:,}"
+
+
 def shown(title: str, rows: list[Found]) -> None:
     """A table."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    lines = [names, *([f"{row[name]:,}" if name != "what" else row[name] for name in names] for row in rows)]
+    lines = [names, *([_cell(row[name]) if name != "what" else row[name] for name in names] for row in rows)]
     wide = [max(len(line[n]) for line in lines) for n in range(len(names))]
     print(f"\n{title}")
     for line in lines:
@@ -216,13 +255,19 @@ def shown(title: str, rows: list[Found]) -> None:
 def main() -> None:
     """Measure on a database of its own, which goes away afterwards."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=200_000)
+    parser.add_argument("--events", type=int, default=400_000)
     parser.add_argument("--open", type=int, default=64, help="orders under way at once")
     parser.add_argument("--rate", type=int, default=500, help="commits a second while the lag is measured")
     parser.add_argument("--seconds", type=float, default=5.0, help="how long the lag is measured; 0: not at all")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--output", type=Path, default=RESULT)
     given = parser.parse_args()
-    result: Found = {"machine": machine.described(), "load": machine.load(), "events": given.events, "open": given.open}
+    collect_seldom()  # as the service and the rebuild do
+    result: Found = {
+        "machine": machine.described(),
+        "load_before": machine.load(),
+        "events": given.events,
+        "open": given.open,
+    }
     with tempfile.TemporaryDirectory(prefix="brojobs-bench-", dir="/var/tmp") as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -236,8 +281,8 @@ def main() -> None:
             if given.seconds:
                 result["live"] = [asyncio.run(lag(server.uri, given.rate, given.seconds))]
                 shown("while events are recorded", result["live"])
-    if given.json is not None:
-        given.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    result["load_after"] = machine.load()
+    tell(Console(width=110), result, views_table(result), views_verdicts(result), given.output)
 
 
 if __name__ == "__main__":

@@ -52,9 +52,13 @@ class Case:
             dispute: Any = event.mutate(None)
             self.disputes = (*self.disputes, dispute)
         elif isinstance(event, DisputeEvent):
-            next(d for d in reversed(self.disputes) if d.id == event.originator_id).follow(event)
+            self._disputed(event.originator_id).follow(event)
         else:
             self.order.follow(event)
+
+    def _disputed(self, dispute_id: UUID) -> Dispute:
+        newest = self.disputes[-1]
+        return newest if newest.id == dispute_id else next(d for d in self.disputes if d.id == dispute_id)
 
     def fork(self) -> Case:
         """An independent copy to decide on; cheap."""

@@ -239,6 +239,9 @@ def rebuild(
 
 async def _rebuild(settings: Settings, url: str, passes: list[list[str]]) -> None:
     """Views of one pass are folded together."""
+    from brojobs_es.console import serving
+
+    serving.collect_seldom()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     async with bootstrap.running(settings, url, background=False) as runtime:
         for names in passes:
@@ -246,7 +249,9 @@ async def _rebuild(settings: Settings, url: str, passes: list[list[str]]) -> Non
             began = time.monotonic()
             with Progress(*columns, console=_out, transient=True, disable=not _out.is_terminal) as progress:
                 bars = {log: progress.add_task(f"{title}, log {log}", total=None) for log in range(settings.logs)}
-                taken = await runtime.projector.rebuild(names, partial(_show_progress, progress, bars))
+                taken = await runtime.projector.rebuild(
+                    names, partial(_show_progress, progress, bars), processes=serving.cores()
+                )
             seconds = time.monotonic() - began
             rate = f", {taken / seconds:,.0f} events/s" if taken else ""
             _out.print(f"{title}: {taken} events folded in {seconds:.2f} s{rate}", soft_wrap=True)

@@ -6,23 +6,29 @@ so that no event is ever recorded that its own class cannot read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from datetime import timedelta
 from functools import cache, lru_cache
-from typing import Any, Final, get_args, get_type_hints
+from typing import Any, Final, Literal, get_args, get_type_hints
 from uuid import UUID
 
 import msgspec
 from pydantic import TypeAdapter
 
 from brojobs_es.aggregates.base import EVENTS, Event
+from brojobs_es.unopened import twin_of
 
 _IN_COLUMNS: Final = frozenset({"originator_id", "originator_version"})
 _STAMP: Final = frozenset({"timestamp", "effective_at", "cause"})
 _STORED_NAMES: Final = {"timestamp": "recorded_at"}
 _SPELLINGS_KEPT: Final = 256
 
+_VERSION: Final = "class_version"
+
+_as_dict: Final = msgspec.structs.asdict
+_new: Final = object.__new__
+_set: Final = object.__setattr__
 _sorted: Final = msgspec.json.Encoder(order="sorted")
 _as_declared: Final = msgspec.json.Encoder()
 
@@ -48,11 +54,13 @@ class EventForm:
         hints = get_type_hints(event_class)
         own = [field for field in fields(event_class) if field.name not in _IN_COLUMNS]
         self._names = [(_STORED_NAMES.get(field.name, field.name), field.name) for field in own]
-        self._spellings = {field.name: _spelling(hints[field.name]) for field in own if _has_spans(hints[field.name])}
-        kinds = {field.name: msgspec.Raw if field.name in self._spellings else hints[field.name] for field in own}
+        spans = {field.name for field in own if _has_spans(hints[field.name])}
+        self._spellings = [(name, _spelling(hints[name])) for name in sorted(spans)]
+        kinds = {field.name: msgspec.Raw if field.name in spans else hints[field.name] for field in own}
         shape = [(field.name, kinds[field.name], *_default(field)) for field in own]
         stored = msgspec.defstruct(event_class.__name__, shape, kw_only=True, rename=_STORED_NAMES, gc=False)
         self._decoder = msgspec.json.Decoder(stored)
+        self._sealed_decoder = self._decoder_without_keys(own, hints, kinds)
 
     def write(self, event: Event) -> bytes:
         """The canonical state, words in the clear; ValueError where a field has a value of a wrong type."""
@@ -67,18 +75,48 @@ class EventForm:
 
     def read(self, state: bytes, stream_id: UUID, version: int) -> Event:
         """The event at this place; ValueError where the state is not as the class says."""
-        values = msgspec.structs.asdict(self._decoder.decode(state))
-        for name, spelling in self._spellings.items():
+        return self._made(_as_dict(self._decoder.decode(state)), stream_id, version)
+
+    def read_unopened(self, state: bytes, stream_id: UUID, version: int) -> Event | None:
+        """The same for a state of the first version whose words are all sealed: texts are empty. None for any other."""
+        if self._sealed_decoder is None:
+            return None
+        try:
+            values = _as_dict(self._sealed_decoder.decode(state))
+            del values[_VERSION]
+            for name, unopened in self._unopened:
+                values[name] = unopened(values[name])
+            return self._made(values, stream_id, version)
+        except ValueError:
+            return None  # `read` says why
+
+    def _decoder_without_keys(
+        self, own: Sequence[Field[Any]], hints: Mapping[str, Any], kinds: Mapping[str, Any]
+    ) -> msgspec.json.Decoder[Any] | None:
+        """None for a class that has changed since: its older states are rewritten first."""
+        if self._class.class_version > 1:
+            return None
+        twins = {field.name: twin_of(hints[field.name]) for field in own}
+        self._unopened = [(name, unopened) for name, (_, unopened) in twins.items() if unopened is not None]
+        sealed = {**kinds, **{name: twins[name][0] for name, _ in self._unopened}}
+        shape = [(field.name, sealed[field.name], *_default(field)) for field in own]
+        shape.append((_VERSION, Literal[1], 1))
+        stored = msgspec.defstruct(self._class.__name__, shape, kw_only=True, rename=_STORED_NAMES, gc=False)
+        return msgspec.json.Decoder(stored)
+
+    def _made(self, values: dict[str, Any], stream_id: UUID, version: int) -> Event:
+        for name, spelling in self._spellings:
             values[name] = spelling.read(bytes(values[name]))
-        values["originator_id"], values["originator_version"] = stream_id, version
-        event = object.__new__(self._class)
-        object.__setattr__(event, "__dict__", values)
+        values["originator_id"] = stream_id
+        values["originator_version"] = version
+        event = _new(self._class)
+        _set(event, "__dict__", values)
         return event
 
     def _values(self, event: Event) -> dict[str, Any]:
         held = event.__dict__
         values = {stored: held[name] for stored, name in self._names}
-        for name, spelling in self._spellings.items():
+        for name, spelling in self._spellings:
             values[name] = msgspec.Raw(spelling.write(values[name]))
         if event.class_version > 1:
             values["class_version"] = event.class_version

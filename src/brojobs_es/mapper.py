@@ -95,12 +95,18 @@ class EventMapper(Mapper[UUID]):
         Words whose key the ring knows to be destroyed are erased; KeysWanted where it does not know. Without a ring they
         stay sealed, and their texts are empty.
         """
-        event_class = EVENTS.get(topic)
-        if event_class is None:
-            raise UnknownTopic(f"{topic!r} (stream {stream_id}, version {version}) is not an event of this service")
         try:
-            opened = _opened(state, place_of(stream_id, version), ring) if MARK in state else state
-            return form_of(topic).read(_upcast(event_class, opened), stream_id, version)
+            form = form_of(topic)
+        except KeyError:
+            raise UnknownTopic(
+                f"{topic!r} (stream {stream_id}, version {version}) is not an event of this service"
+            ) from None
+        if ring is None and (event := form.read_unopened(state, stream_id, version)) is not None:
+            return event
+        try:
+            if MARK in state:
+                state = _opened(state, place_of(stream_id, version), ring)
+            return form.read(_upcast(EVENTS[topic], state), stream_id, version)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise MapperDeserialisationError(
                 f"{topic} (stream {stream_id}, version {version}): {_why(error)}"

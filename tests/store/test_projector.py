@@ -17,7 +17,8 @@ from tests.store.helpers import kill_backends, opened
 
 from brojobs_es.application.records import LoggedEvent
 from brojobs_es.store.log import Append, Logs, NewEvent
-from brojobs_es.store.projector import BATCH, ParkedEvent, Projector
+from brojobs_es.store.logged import BATCH
+from brojobs_es.store.projector import ParkedEvent, Projector
 from brojobs_es.store.view_tables import AFTER_PARKED
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)

@@ -192,18 +192,19 @@ class Recording(Aggregate):
 
     def follow(self, event: Event) -> None:
         """Take the next event of this stream; any other raises OriginatorIDError or OriginatorVersionError."""
-        if event.originator_id != self._id:
-            raise OriginatorIDError(event.originator_id, self._id)
-        if event.originator_version != self._version + 1:
-            raise OriginatorVersionError(event.originator_version, self._version + 1)
+        stream_id, version = event.originator_id, event.originator_version
+        if stream_id is not self._id and stream_id != self._id:  # comparing UUIDs costs as much as many an assignment
+            raise OriginatorIDError(stream_id, self._id)
+        if version != self._version + 1:
+            raise OriginatorVersionError(version, self._version + 1)
         self.evolve(event)
-        self._version = event.originator_version
+        self._version = version
         self._modified_on = event.timestamp
 
     def evolve(self, event: Event) -> None:
         """Assign what the event says; never judges, so that history stays readable."""
-        getattr(self, event.HANDLER, _nothing)(event)
+        getattr(self, event.HANDLER, no_change)(event)
 
 
-def _nothing(event: Event) -> None:
+def no_change(event: Event) -> None:
     """Some facts change nothing that decisions look at."""

@@ -18,7 +18,7 @@ from uuid import UUID
 from eventsourcing.utils import register_topic
 
 from brojobs_es.aggregates import dispute_events as e
-from brojobs_es.aggregates.base import PARTIES, Event, Recording, Role, Words
+from brojobs_es.aggregates.base import PARTIES, Event, Recording, Role, Words, no_change
 from brojobs_es.aggregates.order_events import Ground
 
 
@@ -115,8 +115,9 @@ class Dispute(Recording):
     # -- applying: assignments only
 
     def evolve(self, event: Event) -> None:
-        super().evolve(event)
-        self.seller_spoke = self.seller_spoke or event.cause.actor.role is Role.SELLER
+        getattr(self, event.HANDLER, no_change)(event)  # what the base class does, without asking for it
+        if event.cause.actor.role is Role.SELLER:
+            self.seller_spoke = True
 
     def _stop(self, timer: str) -> None:
         self.timers = {name: at for name, at in self.timers.items() if name != timer}

@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from eventsourcing.utils import register_topic
 
 from brojobs_es.aggregates import order_events as e
-from brojobs_es.aggregates.base import Event, Recording, Role, Words
+from brojobs_es.aggregates.base import Event, Recording, Role, Words, no_change
 from brojobs_es.aggregates.order_parts import (
     ENDED,
     Conflict,
@@ -172,7 +172,7 @@ class Order(Recording):
     # -- applying: assignments only
 
     def evolve(self, event: Event) -> None:
-        super().evolve(event)
+        getattr(self, event.HANDLER, no_change)(event)  # what the base class does, without asking for it
         if event.cause.actor.role is Role.SELLER:
             self._seller_gave_a_sign_of_life()
 
@@ -184,10 +184,13 @@ class Order(Recording):
         self.timers = {**self.timers, timer: at}
 
     def _stop(self, *timers: str) -> None:
-        if not self.timers.keys().isdisjoint(timers):
-            self.timers = {k: v for k, v in self.timers.items() if k not in timers}
-        if not self.suspended.keys().isdisjoint(timers):
-            self.suspended = {k: v for k, v in self.suspended.items() if k not in timers}
+        for timer in timers:
+            if timer in self.timers:
+                self.timers = self.timers.copy()
+                del self.timers[timer]
+            if timer in self.suspended:
+                self.suspended = self.suspended.copy()
+                del self.suspended[timer]
 
     def _start_validation(self, at: datetime) -> None:
         """A fresh validation window; it stands still while a cancellation request is pending."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -109,4 +109,4 @@ class Conflict:
     def with_message(self, by: Role, at: datetime) -> Conflict:
         buyer, seller = self.messages
         messages = (buyer + 1, seller) if by is Role.BUYER else (buyer, seller + 1)
-        return replace(self, messages=messages, first_at=self.first_at or at, last_at=at)
+        return Conflict(self.unanswered, messages, self.first_at or at, at)

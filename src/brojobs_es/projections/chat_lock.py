@@ -38,6 +38,10 @@ class ChatLockView:
         "until": "timestamptz",
     }
 
+    @property
+    def takes(self) -> frozenset[type[Event]]:
+        return frozenset({e.OrderPlaced, *_CHANGES})
+
     def fold(self, state: ChatState | None, event: Event) -> ChatState | None:
         if isinstance(event, e.OrderPlaced):
             return ChatState(event.terms.chat_open_after_end)

@@ -34,6 +34,10 @@ class DocketView:
     name: ClassVar[str] = "docket"
     columns: ClassVar[Mapping[str, str]] = {"open": "bool", "disputes": "jsonb"}
 
+    @property
+    def takes(self) -> frozenset[type[Event]]:
+        return frozenset({d.DisputeOpened, *_CHANGES})
+
     def fold(self, state: Docket | None, event: Event) -> Docket | None:
         if isinstance(event, d.DisputeOpened):
             line = DocketLine(event.originator_id, DisputeStatus.OPEN, event.assignment_due_at, event.decision_due_at)

@@ -39,6 +39,10 @@ class OrderSummaryView:
         "ended_at": "timestamptz",
     }
 
+    @property
+    def takes(self) -> frozenset[type[Event]]:
+        return frozenset({e.OrderPlaced, *_CHANGES})
+
     def fold(self, state: Summary | None, event: Event) -> Summary | None:
         if isinstance(event, e.OrderPlaced):
             return Summary(event.buyer_id, event.seller_id, event.effective_at, event.due_at)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Protocol, TypeVar
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Protocol, TypeVar
 
 from brojobs_es.aggregates.base import Event
 
@@ -30,6 +30,12 @@ class View(Protocol[S]):
     def row(self, state: S) -> Mapping[str, object] | None:
         """The values of `columns`, plain ones (for `jsonb` dataclasses as well); None for an order that the view does not list."""
         ...
+
+
+def taken_by(view: View[Any]) -> Collection[type[Event]] | None:
+    """The classes of events that a view's fold looks at, which it names in `takes` where these are few; None for all."""
+    takes: Collection[type[Event]] | None = getattr(view, "takes", None)
+    return takes
 
 
 def folded(view: View[S], events: Iterable[Event]) -> S | None:

@@ -114,6 +114,23 @@ def cancellation_kept() -> Iterator[None]:
         raise asyncio.CancelledError
 
 
+@asynccontextmanager
+async def pipelined(connection: AsyncConnection[TupleRow]) -> AsyncIterator[None]:
+    """A transaction whose statements don't wait for one another's answers; BEGIN and COMMIT travel with them.
+
+    An answer that is needed within is asked of its cursor. An error of any statement is raised then, or at the end.
+    """
+    try:
+        async with connection.pipeline():
+            await connection.execute("BEGIN")
+            yield
+            await connection.execute("COMMIT")
+    except BaseException:
+        if not connection.closed:
+            await connection.rollback()
+        raise
+
+
 class Patience:
     """Counts the tries of one piece of work, with growing pauses between them, until the time for it is over."""
 

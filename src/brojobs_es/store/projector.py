@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from uuid import UUID
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
 
 from brojobs_es.application.records import LoggedEvent, StoreUnavailable
@@ -24,15 +24,18 @@ from brojobs_es.store.connections import (
     Retrying,
     cancellation_kept,
     conninfo,
+    pipelined,
     pool,
 )
 from brojobs_es.store.listener import Listener, wait
-from brojobs_es.store.view_tables import Connection, Decode, Memory, ViewTables
+from brojobs_es.store.logged import BATCH, asked_after, logged
+from brojobs_es.store.rebuilding import Rebuilding, Table
+from brojobs_es.store.view_tables import Connection, Decode, Memory, Unclear, ViewTables
 
 _logger = logging.getLogger(__name__)
 
-BATCH: Final = 2000
-"""Events taken in one transaction, when there are as many."""
+PARTS: Final = 4
+"""Batches taken in one transaction, when there are as many: rows of one are written while the next one is folded."""
 
 ORDERS_KEPT: Final = 4000
 """Orders whose folds stay in memory between batches, some ten kilobytes each."""
@@ -68,21 +71,6 @@ class ParkedEvent:
     reason: str
 
 
-class Table(Protocol):
-    """A view that is kept in a way of its own."""
-
-    @property
-    def name(self) -> str: ...
-
-    async def clear(self, connection: Connection) -> None:
-        """Throw the rows away."""
-        ...
-
-    async def take(self, connection: Connection, log: int, events: Sequence[LoggedEvent]) -> None:
-        """Add a batch of one log's events; they come in order of position."""
-        ...
-
-
 class Projector:
     """Keeps the tables of some views up to date with all logs. Any number of them may run at once, in any process.
 
@@ -101,6 +89,7 @@ class Projector:
         tables: Sequence[Table] = (),
         poll_seconds: float = 1.0,
     ) -> None:
+        self._url = url
         self._logs = logs
         self._views = ViewTables(views, decode)
         self._tables = {table.name: table for table in tables}
@@ -112,6 +101,7 @@ class Projector:
         self._listener = Listener(target, [sql.channel(log) for log in range(logs)])
         self._memories: dict[int, dict[tuple[int, tuple[str, ...]], Memory]] = {}
         self._reached: dict[tuple[int, str], int] = {}
+        self._expected: dict[tuple[int, Sequence[str]], int] = {}
         self._looked: dict[int, tuple[float, float]] = {}
         self._moved = asyncio.Event()
         self._wanted = asyncio.Event()
@@ -137,13 +127,12 @@ class Projector:
 
     async def step(self, log: int) -> bool:
         """Take at most one batch per view; False if there was nothing, or others are at it."""
-        taken = [await self._step(log, names) for names in (self._views.names, *((name,) for name in self._tables))]
-        return any(taken)
+        return await self._step_of_all(log, 1)
 
     async def catch_up(self) -> None:
         """Take everything that is there now, without waiting for more."""
         for log in range(self._logs):
-            while await self.step(log):
+            while await self._step_of_all(log, PARTS):
                 pass
 
     async def lag(self) -> list[Lag]:
@@ -200,61 +189,25 @@ class Projector:
                 return False
             await wait(moved, min(left, _LOOK_AGAIN_SECONDS), clear=False)
 
-    async def rebuild(self, names: Sequence[str], progress: Progress | None = None) -> int:
+    async def rebuild(self, names: Sequence[str], progress: Progress | None = None, *, processes: int = 1) -> int:
         """Fold views again from the first event of each log; returns how many events they took. Un-parks what can be.
+
+        With several `processes` that many others read and fold, and this one writes; views and `decode` go to them.
 
         It is one transaction: readers see the old rows until all new ones are there, a rebuild that dies leaves the
         old ones, and the runners keep the other views going meanwhile.
         """
-        views = [name for name in self._views.names if name in names]
-        taken = 0
         async with self._db.connection() as connection, connection.transaction():
             await self._begin_tracking(connection)
             query = "SELECT FROM views.tracking WHERE view = ANY(%s) ORDER BY view, log FOR UPDATE"
             await connection.execute(query, (list(names),))
-            await connection.execute("SET LOCAL statement_timeout = 0")
-            await connection.execute("SET LOCAL enable_seqscan = on")
-            await self._views.clear(connection, views)
-            for name in names:
-                if name in self._tables:
-                    await self._tables[name].clear(connection)
+            rebuilding = Rebuilding(self._url, self._db, self._views, self._tables, connection, names, processes)
+            await rebuilding.clear()
+            taken = 0
             for log in range(self._logs):
                 last, _ = await _last_and_tracked(connection, log)
-                report = partial(progress, log) if progress is not None else _nobody
-                if views:
-                    taken += await self._refold(connection, log, views, last, report)
-                for name in names:
-                    if name in self._tables:
-                        taken += await self._refill(connection, log, self._tables[name], last, report)
+                taken += await rebuilding.take(log, last, partial(progress, log) if progress is not None else _nobody)
                 await _track(connection, log, names, last)
-        return taken
-
-    async def _refold(
-        self, connection: Connection, log: int, views: Sequence[str], last: int, report: Callable[[int, int], None]
-    ) -> int:
-        """One order after the other, so that each is folded once and then forgotten."""
-        memory, taken = Memory(), 0
-        async with connection.cursor(name="refold", binary=True) as cursor:
-            await cursor.execute(sql.select_logged_by_order(log).encode(), (last,))
-            while rows := await cursor.fetchmany(BATCH):
-                events = list(map(LoggedEvent._make, rows))
-                await self._views.take(connection, log, views, events, memory)
-                memory.keep(1)  # the next batch may go on with the last order of this one
-                taken += len(events)
-                report(taken, last)
-        return taken
-
-    async def _refill(
-        self, connection: Connection, log: int, table: Table, last: int, report: Callable[[int, int], None]
-    ) -> int:
-        position = taken = 0
-        while position < last and (events := await _read(connection, log, position)):
-            events = [event for event in events if event.position <= last]
-            if events:
-                await table.take(connection, log, events)
-            position = events[-1].position if events else last
-            taken += len(events)
-            report(taken, last)
         return taken
 
     async def _follow(self, log: int, names: Sequence[str]) -> None:
@@ -263,7 +216,7 @@ class Projector:
         async with self._listener.subscribe() as grown:
             while True:
                 try:
-                    if await self._step(log, names):
+                    if await self._step(log, names, PARTS):
                         await wait(self._wanted, pause_between)
                     else:
                         await wait(grown, self._poll_seconds)
@@ -275,30 +228,44 @@ class Projector:
                         await self._pool.check()
                     pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
-    async def _step(self, log: int, names: Sequence[str]) -> bool:
-        """Take at most one batch for each of these views."""
+    async def _step_of_all(self, log: int, parts: int) -> bool:
+        groups = (self._views.names, *((name,) for name in self._tables))
+        return any([await self._step(log, names, parts) for names in groups])
+
+    async def _step(self, log: int, names: Sequence[str], parts: int) -> bool:
+        """Take at most so many batches for each of these views; one and carefully where something is wrong with them."""
+        try:
+            return await self._attempt(log, names, parts)
+        except (Unclear, psycopg.DataError, psycopg.IntegrityError):
+            return await self._attempt(log, names, 1, careful=True)
+
+    async def _attempt(self, log: int, names: Sequence[str], parts: int, *, careful: bool = False) -> bool:
         memories = self._memories.pop(log, {}) if names == self._views.names else {}
-        async with self._db.connection() as connection, connection.transaction():
-            held = await self._hold(connection, log, names)
-            reached = dict(held)
-            left: dict[tuple[int, tuple[str, ...]], Memory] = {}
-            age = 0.0
-            for position in sorted(set(held.values())):
-                views = tuple(view for view, at in held.items() if at == position)
+        expected, began = self._expected.get((log, names), 0), monotonic()
+        async with self._db.connection() as connection, connection.transaction() if careful else pipelined(connection):
+            held = await connection.execute(sql.hold_views(log).encode(), {"log": log, "views": list(names)})
+            reading = await asked_after(connection, log, expected)
+            found = await held.fetchall()
+            before = {view: position for view, position, _, _ in found}
+            reached, left = dict(before), dict[tuple[int, tuple[str, ...]], Memory]()
+            take = self._carefully if careful else partial(self._quickly, any(parked for *_, parked in found))
+            for position in sorted(set(before.values())):
+                views = tuple(view for view, at in before.items() if at == position)
                 memory = memories.get((position, views)) or Memory()
-                events = await _read(connection, log, position)
-                if events:
-                    await self._take(connection, log, views, events, memory)
-                    await _track(connection, log, views, events[-1].position)
-                    age = max(age, await _age(connection, log, events[0].position))
-                    memory.keep(ORDERS_KEPT)
-                    reached |= dict.fromkeys(views, events[-1].position)
+                if position != expected:
+                    reading = await asked_after(connection, log, position)
+                last = await _take_parts(partial(take, connection, log, views, memory), connection, log, reading, parts)
+                if last is not None:
+                    await _track(connection, log, views, last)
+                    reached |= dict.fromkeys(views, last)
                 left[reached[views[0]], views] = memory
         if names == self._views.names:
             self._memories[log] = left
+            age = max((age + monotonic() - began for _, _, age, _ in found if age), default=0.0)
             self._looked[log] = (monotonic(), age)
+        self._expected[log, names] = max(reached.values(), default=expected)
         self._reached |= {(log, view): position for view, position in reached.items()}
-        if reached == held:
+        if reached == before:
             return False
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
@@ -312,30 +279,54 @@ class Projector:
         """
         await connection.execute(query, (list(self._names), self._logs - 1))
 
-    async def _hold(self, connection: Connection, log: int, names: Sequence[str]) -> dict[str, int]:
-        """Lock the views that nobody else is working on, and say where they are."""
-        query = """
-            SELECT view, position FROM views.tracking WHERE log = %s AND view = ANY(%s)
-            ORDER BY view FOR UPDATE SKIP LOCKED
-        """
-        cursor = await connection.execute(query, (log, list(names)))
-        return {row[0]: row[1] for row in await cursor.fetchall()}
+    async def _quickly(
+        self,
+        some_parked: bool,
+        connection: Connection,
+        log: int,
+        names: Sequence[str],
+        memory: Memory,
+        events: Sequence[LoggedEvent],
+    ) -> None:
+        if names[0] in self._tables:
+            await self._tables[names[0]].take(connection, log, events)
+        else:
+            await self._views.take_plain(connection, log, names, events, memory, some_parked=some_parked)
+            memory.keep(ORDERS_KEPT)
 
-    async def _take(
-        self, connection: Connection, log: int, names: Sequence[str], events: Sequence[LoggedEvent], memory: Memory
+    async def _carefully(
+        self, connection: Connection, log: int, names: Sequence[str], memory: Memory, events: Sequence[LoggedEvent]
     ) -> None:
         if names[0] in self._tables:
             await self._tables[names[0]].take(connection, log, events)
             return
         parked = await self._views.take(connection, log, names, events, memory)
+        memory.keep(ORDERS_KEPT)
         if parked:
             _logger.error("%d event(s) of log %d were parked: see views.parked", parked, log)
 
 
-async def _read(connection: AsyncConnection[TupleRow], log: int, after: int) -> list[LoggedEvent]:
-    async with connection.cursor(binary=True) as cursor:
-        await cursor.execute(sql.select_after(log).encode(), (after, BATCH))
-        return list(map(LoggedEvent._make, await cursor.fetchall()))
+async def _take_parts(
+    take: Callable[[Sequence[LoggedEvent]], Awaitable[None]],
+    connection: Connection,
+    log: int,
+    reading: AsyncCursor[TupleRow],
+    parts: int,
+) -> int | None:
+    """Take what was asked for, and more as long as there is, at most so many batches; the last position."""
+    last: int | None = None
+    for part in range(1, parts + 1):
+        events = logged(await reading.fetchall())
+        if not events:
+            break
+        last = events[-1].position
+        more = len(events) == BATCH and part < parts
+        if more:
+            reading = await asked_after(connection, log, last)
+        await take(events)
+        if not more:
+            break
+    return last
 
 
 def _nobody(done: int, last: int) -> None:
@@ -345,12 +336,6 @@ def _nobody(done: int, last: int) -> None:
 async def _track(connection: Connection, log: int, views: Sequence[str], position: int) -> None:
     query = "UPDATE views.tracking SET position = %s WHERE log = %s AND view = ANY(%s)"
     await connection.execute(query, (position, log, list(views)))
-
-
-async def _age(connection: Connection, log: int, position: int) -> float:
-    cursor = await connection.execute(sql.select_age(log).encode(), (position,))
-    row = await cursor.fetchone()
-    return float(row[0]) if row is not None else 0.0
 
 
 async def _behind(connection: Connection, log: int, views: Sequence[str]) -> list[tuple[str, int, float]]:

@@ -12,6 +12,15 @@ STATEMENT_MAX: Final = 500
 """Events in one INSERT; more are spread over several statements of one transaction."""
 
 _COLUMNS: Final = "position, order_id, stream_id, stream_version, topic, state"
+_LOGGED_COLUMNS: Final = "position, order_id, nullif(stream_id, order_id), stream_version, topic, state"
+"""What folds read. Most streams are the order's own: NULL says so, which is quicker read than an id once more."""
+
+_ORDERED_COLUMNS: Final = (
+    "position, nullif(order_id, lag(order_id) OVER (ORDER BY order_id, position)), "
+    "nullif(stream_id, order_id), stream_version, topic, state"
+)
+"""The same for events that come one order after the other: NULL for the order of the row before."""
+
 _KEY_COLUMNS: Final = "caller, key, request_digest, order_id, answer"
 _FILE_COLUMNS: Final = "order_id, file_id, name, size, media_type, uploaded_by, uploaded_at, key"
 _FILE_KEY: Final = "order_id, file_id, uploaded_by, key"
@@ -100,23 +109,51 @@ def select_after(log: int) -> str:
     return f"SELECT {_COLUMNS} FROM {schema(log)}.events WHERE position > %s ORDER BY position LIMIT %s"
 
 
+def select_logged_after(log: int) -> str:
+    """What folds read of the events after a position, at most so many."""
+    return f"SELECT {_LOGGED_COLUMNS} FROM {schema(log)}.events WHERE position > %s ORDER BY position LIMIT %s"
+
+
 def select_logged_by_order(log: int) -> str:
-    """What folds read of all events up to a position, one order after the other."""
-    return f"SELECT {_COLUMNS} FROM {schema(log)}.events WHERE position <= %s ORDER BY order_id, position"
+    """What folds read of all events up to a position, one order after the other, which is NULL but for its first event."""
+    return f"SELECT {_ORDERED_COLUMNS} FROM {schema(log)}.events WHERE position <= %s ORDER BY order_id, position"
+
+
+def select_logged_share(log: int) -> str:
+    """The same for a share of the orders: a position, how many shares, which of them (from 0). Ids end in chance."""
+    return f"""
+        SELECT {_ORDERED_COLUMNS} FROM {schema(log)}.events
+        WHERE position <= %s AND get_byte(uuid_send(order_id), 15) %% %s = %s ORDER BY order_id, position
+    """
+
+
+def select_logged_of(log: int) -> str:
+    """What folds read of one order up to a position."""
+    return (
+        f"SELECT {_LOGGED_COLUMNS} FROM {schema(log)}.events WHERE order_id = %s AND position <= %s ORDER BY position"
+    )
 
 
 def select_logged_before(log: int) -> str:
     """What folds read of some orders, each up to a position: arrays of orders and of the positions they end before."""
     return f"""
-        SELECT {_COLUMNS} FROM unnest(%s::uuid[], %s::bigint[]) AS wanted (order_id, ends_before)
+        SELECT {_LOGGED_COLUMNS} FROM unnest(%s::uuid[], %s::bigint[]) AS wanted (order_id, ends_before)
         JOIN {schema(log)}.events USING (order_id) WHERE position < ends_before ORDER BY order_id, position
     """
 
 
-def select_age(log: int) -> str:
-    """How long ago, by the database's clock, the event at a position was stored: seconds."""
+def hold_views(log: int) -> str:
+    """Lock those of some views (log, names, names) that nobody else is working on.
+
+    For each its position, the age (seconds, by the database's clock) of the oldest event that it lacks, 0.0 where it lacks
+    none, and whether any events of the views are parked.
+    """
     return f"""
-        SELECT extract(epoch FROM clock_timestamp() - recorded_at)::float8 FROM {schema(log)}.events WHERE position = %s
+        SELECT view, position, coalesce((
+            SELECT extract(epoch FROM clock_timestamp() - recorded_at)::float8 FROM {schema(log)}.events AS waiting
+            WHERE waiting.position > tracking.position ORDER BY waiting.position LIMIT 1
+        ), 0), EXISTS (SELECT FROM views.parked WHERE view = ANY(%(views)s) AND log = %(log)s)
+        FROM views.tracking WHERE log = %(log)s AND view = ANY(%(views)s) ORDER BY view FOR UPDATE SKIP LOCKED
     """
 
 

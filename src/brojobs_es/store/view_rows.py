@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -15,8 +15,6 @@ from brojobs_es.projections.view import View
 Connection = AsyncConnection[TupleRow]
 Row = tuple[object, ...]
 """The values of a view's columns; None in its place for an order that the view does not list."""
-
-_FIXED: Final = ("order_id", "log")
 
 
 class RowTable:
@@ -37,6 +35,8 @@ class RowTable:
         values = self._view.row(state) if state is not None else None
         if values is None:
             return None
+        if tuple(values) == self._columns:
+            return tuple(values.values())
         if values.keys() != self._view.columns.keys():
             raise ValueError(f"a row of {self._view.name} has {sorted(values)}, not {sorted(self._columns)}")
         return tuple([values[name] for name in self._columns])
@@ -46,28 +46,31 @@ class RowTable:
         gone = [order_id for order_id, row in rows.items() if row is None]
         if gone:
             await connection.execute(sql.SQL("DELETE FROM {} WHERE order_id = ANY(%s)").format(self._table), (gone,))
-        names = (*_FIXED, *self._columns)
-        kept = [dict(zip(names, (order, log, *row), strict=True)) for order, row in rows.items() if row is not None]
+        kept = [(order_id, *row) for order_id, row in rows.items() if row is not None]
         if kept:
-            await connection.execute(self._upsert, (msgspec.json.encode(kept),))
+            await self.write_made(connection, log, msgspec.json.encode(kept))
+
+    async def write_made(self, connection: Connection, log: int, rows: bytes) -> None:
+        """The same for a JSON array with an array for each row: the order's id, and the columns' values."""
+        await connection.execute(self._upsert, (log, rows))
 
     def _upsert_statement(self) -> sql.Composed:
-        """One JSON array in, any number of rows out."""
-        names = [sql.Identifier(name) for name in (*_FIXED, *self._columns)]
-        shapes: list[sql.Composable] = [sql.SQL("order_id uuid, log int")]
-        shapes += [
-            sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(_known_type(kind)))
-            for name, kind in self._view.columns.items()
+        """A log and one JSON array of arrays in, any number of rows out. The names of columns are not sent with each row."""
+        names = [sql.Identifier(name) for name in ("order_id", "log", *self._columns)]
+        values: list[sql.Composable] = [sql.SQL("(r ->> 0)::uuid, %s")]
+        values += [
+            sql.SQL("(r ->> {})::{}").format(sql.Literal(number), sql.SQL(_known_type(kind)))
+            for number, kind in enumerate(self._view.columns.values(), 1)
         ]
         comma = sql.SQL(", ")
         return sql.SQL(
             "INSERT INTO {table} ({names}) "
-            "SELECT {names} FROM json_to_recordset(convert_from(%b, 'UTF8')::json) AS r ({shapes}) "
+            "SELECT {values} FROM jsonb_array_elements(convert_from(%b, 'UTF8')::jsonb) AS r "
             "ON CONFLICT (order_id) DO UPDATE SET {changes}"
         ).format(
             table=self._table,
             names=comma.join(names),
-            shapes=comma.join(shapes),
+            values=comma.join(values),
             changes=comma.join(sql.SQL("{0} = excluded.{0}").format(name) for name in names[1:]),
         )
 

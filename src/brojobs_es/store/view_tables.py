@@ -7,7 +7,7 @@ its earlier events are read again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
@@ -18,8 +18,9 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from brojobs_es.application.records import LoggedEvent
-from brojobs_es.projections.view import View
+from brojobs_es.projections.view import View, taken_by
 from brojobs_es.store import sql
+from brojobs_es.store.logged import logged
 from brojobs_es.store.view_rows import RowTable
 
 Decode = Callable[[LoggedEvent], Any]
@@ -30,8 +31,8 @@ _REASON_MAX: Final = 1000
 _ORDERS_READ: Final = 50
 """Orders whose earlier events one query reads."""
 
-_BREATH: Final = 24
-"""Orders after which others in this process have their turn: they answer people, the views only follow."""
+_BREATH: Final = 150
+"""Events after which others in this process have their turn, about two milliseconds: they answer people."""
 
 _UNKNOWN: Final[Any] = object()
 
@@ -56,6 +57,22 @@ class Memory:
             del self.orders[order_id]
 
 
+class Unclear(Exception):
+    """Something in a batch needs a closer look: `take` has it, in a transaction of its own."""
+
+
+class Folds(dict[type[Any], Sequence[tuple[int, Callable[[Any, Any], Any]]]]):
+    """For each class of events the folds of the views that take it, behind the view's index; looked up once a class."""
+
+    def __init__(self, views: Iterable[tuple[int, View[Any]]]) -> None:
+        super().__init__()
+        self._views = [(index, view.fold, taken_by(view)) for index, view in views]
+
+    def __missing__(self, kind: type[Any]) -> Sequence[tuple[int, Callable[[Any, Any], Any]]]:
+        found = self[kind] = [(index, fold) for index, fold, takes in self._views if takes is None or kind in takes]
+        return found
+
+
 class ViewTables:
     """Folds events into `views.<name>`, for several views in one pass. All work happens in the caller's transaction."""
 
@@ -63,6 +80,7 @@ class ViewTables:
         self._views = {view.name: view for view in views}
         self._tables = {view.name: RowTable(view) for view in views}
         self._decode = decode
+        self._folds: dict[tuple[str, ...], Folds] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -74,6 +92,25 @@ class ViewTables:
         for name in names:
             await self._tables[name].clear(connection)
         await connection.execute("DELETE FROM views.parked WHERE view = ANY(%s)", (list(names),))
+
+    def chosen(self, names: Iterable[str]) -> list[View[Any]]:
+        """Some of the views."""
+        return [self._views[name] for name in names]
+
+    @property
+    def decode(self) -> Decode:
+        """What turns a stored event into what the views fold."""
+        return self._decode
+
+    async def put(self, connection: Connection, log: int, names: Sequence[str], rows: Sequence[bytes]) -> bool:
+        """Write rows that were folded elsewhere, each view's as `RowTable.write_made` takes them; False where one cannot be."""
+        try:
+            async with connection.transaction():
+                for name, of_view in zip(names, rows, strict=True):
+                    await self._tables[name].write_made(connection, log, of_view)
+        except (psycopg.DataError, psycopg.IntegrityError):
+            return False
+        return True
 
     async def take(
         self, connection: Connection, log: int, names: Sequence[str], events: Sequence[LoggedEvent], memory: Memory
@@ -87,8 +124,31 @@ class ViewTables:
         order; the row stays as it was before. Where a batch is cut does not change rows. (Only a state that cannot be
         written and is overtaken by a writable one within a batch goes unnoticed.)
         """
-        batch = _Batch(connection, log, memory, [self._views[n] for n in names], [self._tables[n] for n in names])
-        return await batch.take(self._decode, events)
+        return await self._batch(connection, log, names, memory).take(self._decode, events)
+
+    async def take_plain(
+        self,
+        connection: Connection,
+        log: int,
+        names: Sequence[str],
+        events: Sequence[LoggedEvent],
+        memory: Memory,
+        *,
+        some_parked: bool,
+    ) -> None:
+        """The same for a batch that nothing is wrong with, none of whose orders has parked events (`some_parked`: some have).
+
+        Rows are written without waiting for the outcome, where the connection is a pipeline. Raises Unclear, or what the
+        database says of the rows, then or later: the transaction is to be undone, `memory` thrown away, and `take` asked.
+        """
+        await self._batch(connection, log, names, memory).take_plain(self._decode, events, some_parked)
+
+    def _batch(self, connection: Connection, log: int, names: Sequence[str], memory: Memory) -> _Batch:
+        names = tuple(names)
+        if names not in self._folds:
+            self._folds[names] = Folds(enumerate(self._views[name] for name in names))
+        views, tables = [self._views[name] for name in names], [self._tables[name] for name in names]
+        return _Batch(connection, log, memory, views, tables, self._folds[names])
 
 
 class _Batch:
@@ -101,28 +161,22 @@ class _Batch:
         memory: Memory,
         views: Sequence[View[Any]],
         tables: Sequence[RowTable],
+        folds: Folds,
     ) -> None:
         self._connection = connection
         self._log = log
         self._memory = memory.orders
         self._views = views
         self._tables = tables
+        self._folds = folds
         self._closed: set[tuple[int, UUID]] = set()
         self._doubtful: dict[tuple[int, UUID], None] = {}
         self._parked: list[tuple[str, LoggedEvent, str]] = []
 
     async def take(self, decode: Decode, events: Sequence[LoggedEvent]) -> int:
-        by_order: dict[UUID, list[LoggedEvent]] = {}
-        for event in events:
-            by_order.setdefault(event.order_id, []).append(event)
+        by_order = _by_order(events)
         self._closed = await self._parked_before(list(by_order))
-        await self._remember(decode, {order_id: history[0] for order_id, history in by_order.items()})
-        changed: list[dict[UUID, Any]] = [{} for _ in self._views]
-        for number, (order_id, history) in enumerate(by_order.items()):
-            self._fold(decode, order_id, history, changed)
-            if number % _BREATH == _BREATH - 1:
-                await asyncio.sleep(0)
-        await self._write_all(changed)
+        await self._write_all(await self._folded(decode, by_order))
         for index, order_id in self._doubtful:
             await self._step_by_step(decode, index, order_id, by_order[order_id])
         for index, order_id in self._closed:
@@ -132,20 +186,45 @@ class _Batch:
         await self._write_parked()
         return len(self._parked)
 
+    async def take_plain(self, decode: Decode, events: Sequence[LoggedEvent], some_parked: bool) -> None:
+        by_order = _by_order(events)
+        if some_parked and await self._parked_before(list(by_order)):
+            raise Unclear
+        changed = await self._folded(decode, by_order)
+        if self._doubtful:
+            raise Unclear
+        for table, rows in zip(self._tables, changed, strict=True):
+            if rows:
+                await table.write(self._connection, self._log, rows)
+
+    async def _folded(self, decode: Decode, by_order: Mapping[UUID, Sequence[LoggedEvent]]) -> list[dict[UUID, Any]]:
+        """Fold all orders of the batch; for each table the rows that are others now."""
+        await self._remember(decode, {order_id: history[0] for order_id, history in by_order.items()})
+        changed: list[dict[UUID, Any]] = [{} for _ in self._views]
+        unheard = 0
+        for order_id, history in by_order.items():
+            self._fold(decode, order_id, history, changed)
+            unheard += len(history)
+            if unheard >= _BREATH:
+                await asyncio.sleep(0)
+                unheard = 0
+        return changed
+
     def _fold(
         self, decode: Decode, order_id: UUID, history: Sequence[LoggedEvent], changed: Sequence[dict[UUID, Any]]
     ) -> None:
         folded = self._memory[order_id] = self._memory.pop(order_id)
-        states, rows = folded.states, folded.rows
-        views = self._open(order_id)
+        states, rows, folds = folded.states, folded.rows, self._folds_for(order_id)
+        touched: set[int] = set()
         try:
             for stored in history:
                 event = decode(stored)
-                for index, view in views:
-                    states[index] = view.fold(states[index], event)
-            new = [(index, self._tables[index].row(states[index])) for index, _ in views]
+                for index, fold in folds[type(event)]:
+                    states[index] = fold(states[index], event)
+                    touched.add(index)
+            new = [(index, self._tables[index].row(states[index])) for index in touched]
         except Exception:  # noqa: BLE001  (an event may break its reader in any way; found out step by step later)
-            self._doubtful |= dict.fromkeys((index, order_id) for index, _ in views)
+            self._doubtful |= dict.fromkeys((index, order_id) for index, _ in self._open(order_id))
             return
         for index, row in new:
             if row != rows[index]:
@@ -159,7 +238,7 @@ class _Batch:
                     if rows:
                         await table.write(self._connection, self._log, rows)
         except Exception as error:
-            if not _is_about_data(error):
+            if not is_about_data(error):
                 raise
             for index, rows in enumerate(changed):
                 await self._write(index, rows)
@@ -171,7 +250,7 @@ class _Batch:
             async with self._connection.transaction():
                 await self._tables[index].write(self._connection, self._log, rows)
         except Exception as error:
-            if not _is_about_data(error):
+            if not is_about_data(error):
                 raise
             if len(rows) == 1:
                 self._doubtful |= dict.fromkeys((index, order_id) for order_id in rows)
@@ -192,7 +271,7 @@ class _Batch:
                     async with self._connection.transaction():
                         await table.write(self._connection, self._log, {order_id: table.row(state)})
             except Exception as error:
-                if not _is_about_data(error):
+                if not is_about_data(error):
                     raise
                 first = max(number, 0)
                 self._park(index, history[first : first + 1], _reason(error))
@@ -215,10 +294,17 @@ class _Batch:
             states = self._memory[order_id].states
             try:
                 event_read = decode(stored)
-                for index, view in self._open(order_id):
-                    states[index] = view.fold(states[index], event_read)
+                for index, fold in self._folds_for(order_id)[type(event_read)]:
+                    states[index] = fold(states[index], event_read)
             except Exception:  # noqa: BLE001  (as in `_fold`)
                 self._doubtful |= dict.fromkeys((index, order_id) for index, _ in self._open(order_id))
+
+    def _folds_for(self, order_id: UUID) -> Mapping[type[Any], Sequence[tuple[int, Callable[[Any, Any], Any]]]]:
+        """The folds of the views that go on with an order: nearly always all."""
+        if not self._closed and not self._doubtful:
+            return self._folds
+        views = self._open(order_id)
+        return self._folds if len(views) == len(self._views) else Folds(views)
 
     def _open(self, order_id: UUID) -> list[tuple[int, View[Any]]]:
         """The views that go on with an order: none of its events is parked, and nothing went wrong with it so far."""
@@ -232,8 +318,8 @@ class _Batch:
             orders, positions = zip(*wanted[start : start + _ORDERS_READ], strict=True)
             async with self._connection.cursor(binary=True) as cursor:
                 await cursor.execute(sql.select_logged_before(self._log).encode(), (list(orders), list(positions)))
-                for row in await cursor.fetchall():
-                    yield LoggedEvent._make(row)
+                for event in logged(await cursor.fetchall()):
+                    yield event
 
     async def _parked_before(self, orders: list[UUID]) -> set[tuple[int, UUID]]:
         query = (
@@ -259,7 +345,18 @@ class _Batch:
             await self._connection.execute(query, (self._log, list(views), *where, list(reasons)))
 
 
-def _is_about_data(error: Exception) -> bool:
+def _by_order(events: Sequence[LoggedEvent]) -> dict[UUID, list[LoggedEvent]]:
+    found: dict[UUID, list[LoggedEvent]] = {}
+    for event in events:
+        history = found.get(event.order_id)
+        if history is None:
+            found[event.order_id] = [event]
+        else:
+            history.append(event)
+    return found
+
+
+def is_about_data(error: Exception) -> bool:
     """Whether the event is to blame. What the database says about itself (gone, full, no such table) is not parked."""
     return not isinstance(error, psycopg.Error) or isinstance(error, psycopg.DataError | psycopg.IntegrityError)
 
