@@ -17,7 +17,7 @@ import msgspec
 from pydantic import TypeAdapter
 
 from brojobs_es.aggregates.base import EVENTS, Event
-from brojobs_es.unopened import twin_of
+from brojobs_es.sealed_shapes import Seal, sealing_of, twin_of
 
 _IN_COLUMNS: Final = frozenset({"originator_id", "originator_version"})
 _STAMP: Final = frozenset({"timestamp", "effective_at", "cause"})
@@ -60,12 +60,23 @@ class EventForm:
         shape = [(field.name, kinds[field.name], *_default(field)) for field in own]
         stored = msgspec.defstruct(event_class.__name__, shape, kw_only=True, rename=_STORED_NAMES, gc=False)
         self._decoder = msgspec.json.Decoder(stored)
+        self._sealings = [(name, sealing) for name, kind in kinds.items() if (sealing := sealing_of(kind)) is not None]
         self._sealed_decoder = self._decoder_without_keys(own, hints, kinds)
 
-    def write(self, event: Event) -> bytes:
-        """The canonical state, words in the clear; ValueError where a field has a value of a wrong type."""
-        state = _sorted.encode(self._values(event))
-        self._decoder.decode(state)
+    def write(self, event: Event, seal: Seal | None = None) -> bytes:
+        """The canonical state, words sealed or, without `seal`, in the clear.
+
+        ValueError where a field has a value of a wrong type; raises what `seal` raises.
+        """
+        values = self._values(event)
+        if seal is None:
+            state = _sorted.encode(values)
+            self._decoder.decode(state)
+            return state
+        for name, sealing in self._sealings:
+            values[name] = sealing(values[name], seal)
+        state = _sorted.encode(values)
+        self._sealed_decoder.decode(state)
         return state
 
     def values(self, event: Event) -> dict[str, Any]:
@@ -78,9 +89,7 @@ class EventForm:
         return self._made(_as_dict(self._decoder.decode(state)), stream_id, version)
 
     def read_unopened(self, state: bytes, stream_id: UUID, version: int) -> Event | None:
-        """The same for a state of the first version whose words are all sealed: texts are empty. None for any other."""
-        if self._sealed_decoder is None:
-            return None
+        """The same for a state of the newest version whose words are all sealed: texts are empty. None for any other."""
         try:
             values = _as_dict(self._sealed_decoder.decode(state))
             del values[_VERSION]
@@ -92,15 +101,14 @@ class EventForm:
 
     def _decoder_without_keys(
         self, own: Sequence[Field[Any]], hints: Mapping[str, Any], kinds: Mapping[str, Any]
-    ) -> msgspec.json.Decoder[Any] | None:
-        """None for a class that has changed since: its older states are rewritten first."""
-        if self._class.class_version > 1:
-            return None
+    ) -> msgspec.json.Decoder[Any]:
+        """It takes states of the newest version only: older ones are rewritten first."""
         twins = {field.name: twin_of(hints[field.name]) for field in own}
         self._unopened = [(name, unopened) for name, (_, unopened) in twins.items() if unopened is not None]
         sealed = {**kinds, **{name: twins[name][0] for name, _ in self._unopened}}
         shape = [(field.name, sealed[field.name], *_default(field)) for field in own]
-        shape.append((_VERSION, Literal[1], 1))
+        version = self._class.class_version
+        shape.append((_VERSION, Literal[version], *((1,) if version == 1 else ())))
         stored = msgspec.defstruct(self._class.__name__, shape, kw_only=True, rename=_STORED_NAMES, gc=False)
         return msgspec.json.Decoder(stored)
 

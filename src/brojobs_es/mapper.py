@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 import brojobs_es.aggregates.dispute
 import brojobs_es.aggregates.order  # noqa: F401  (reading an event needs every event class to be known)
-from brojobs_es.aggregates.base import ERASED, EVENTS, Event
+from brojobs_es.aggregates.base import ERASED, EVENTS, Event, Words
 from brojobs_es.event_json import canonical, form_of
 from brojobs_es.vault.keys import KeysWanted, PersonKey, Ring
 from brojobs_es.vault.words import MARK, SEALED, Opening, opened_words, opening_of, person_of, place_of, sealed_words
@@ -32,12 +32,6 @@ _VERSIONED: Final = b'"class_version":'
 """Cannot stand inside a text, where quotation marks are escaped."""
 
 _STAMP: Final = ("cause", "class_version", "effective_at", "recorded_at")
-
-_WORDS_MARK: Final = b'{"of":"'
-"""Stands wherever a state has words in the clear; inside a JSON string its quotes would be escaped."""
-
-_WORDS: Final = re.compile(rb'\{"of":("(?:[^"\\]++|\\.)*+"),"text":("(?:[^"\\]++|\\.)*+")\}')
-"""Words in the clear in canonical JSON: the person and the text, each as a JSON string."""
 
 _VALUE_IN_ERROR: Final = re.compile(r"^Invalid enum value .*(?= - at `[^`]*`$)", re.DOTALL)
 
@@ -84,10 +78,15 @@ class EventMapper(Mapper[UUID]):
 
     def write(self, event: Event, ring: Ring) -> bytes:
         """The stored state, words sealed; raises KeysWanted, or ValueError for an event whose own class cannot read it."""
-        state = form_of(event.TOPIC).write(event)
-        if _WORDS_MARK not in state:
-            return state
-        return _WORDS.sub(partial(_sealed, place_of(event.originator_id, event.originator_version), ring), state)
+        place = place_of(event.originator_id, event.originator_version)
+
+        def seal(words: Words) -> msgspec.Raw:
+            keys = ring.get(words.of)
+            if keys is None or keys.current is None:
+                raise KeysWanted({words.of})
+            return msgspec.Raw(sealed_words(msgspec.json.encode(words.of), words.text, keys.current, place))
+
+        return form_of(event.TOPIC).write(event, seal)
 
     def read(self, topic: str, state: bytes, stream_id: UUID, version: int, ring: Ring | None = None) -> Event:
         """The event of one stored row; raises as `to_domain_event`.
@@ -111,15 +110,6 @@ class EventMapper(Mapper[UUID]):
             raise MapperDeserialisationError(
                 f"{topic} (stream {stream_id}, version {version}): {_why(error)}"
             ) from None
-
-
-def _sealed(place: bytes, ring: Ring, found: re.Match[bytes]) -> bytes:
-    of, text = found.groups()
-    person = person_of(of)
-    keys = ring.get(person)
-    if keys is None or keys.current is None:
-        raise KeysWanted({person})
-    return sealed_words(of, msgspec.json.decode(text), keys.current, place)
 
 
 def _opened(state: bytes, place: bytes, ring: Ring | None) -> bytes:

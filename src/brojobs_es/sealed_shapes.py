@@ -1,7 +1,8 @@
-"""The shapes of fields whose words stay sealed: for whoever folds events and holds no keys.
+"""The shapes of fields whose words are sealed, as they are stored: for whoever writes events, and for whoever folds them
+without keys.
 
-Opening words to an empty text takes no key, only time: most of a view's reading, were the stored text rewritten for it.
-Instead each field has a twin that holds words as they are stored, and a function that makes the field's own value of it.
+Each type that holds words has a twin that holds them sealed, a function that makes the type's own value of it with empty
+texts, and one that seals the words of a value. Nobody has to look for words in a text that is already written.
 """
 
 from __future__ import annotations
@@ -21,6 +22,12 @@ _values_of: Final = msgspec.structs.astuple
 
 Unopened = Callable[[Any], Any]
 """From a decoded twin to the value that the event holds, all texts in it empty."""
+
+Seal = Callable[[Words], msgspec.Raw]
+"""Words as they are stored."""
+
+Sealing = Callable[[Any, Seal], Any]
+"""From a value that the event holds to what is stored of it, all words in it sealed."""
 
 
 class _SealedWords(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
@@ -82,3 +89,41 @@ def _each(unopened: Unopened) -> Unopened:
 
 def _if_there(unopened: Unopened) -> Unopened:
     return lambda twin: None if twin is None else unopened(twin)
+
+
+@cache
+def sealing_of(kind: Any) -> Sealing | None:
+    """What seals the words in values of this type; None where there can be none."""
+    if kind is Words:
+        return _seal
+    if is_dataclass(kind):
+        return _sealing_of_class(kind)
+    parts = get_args(kind)
+    inner = sealing_of(parts[0]) if len(parts) == 2 and parts[1] in {..., NoneType} else None
+    if inner is None:
+        return None
+    if parts[1] is NoneType:
+        return lambda value, seal: None if value is None else inner(value, seal)
+    return lambda values, seal: [inner(value, seal) for value in values]
+
+
+def _seal(words: Any, seal: Seal) -> msgspec.Raw:
+    if type(words) is not Words:
+        raise ValueError(f"Expected `Words`, got `{type(words).__name__}`")
+    return seal(words)
+
+
+def _sealing_of_class(kind: Any) -> Sealing | None:
+    hints = get_type_hints(kind)
+    parts = [(field.name, sealing_of(hints[field.name])) for field in fields(kind)]
+    if not any(part for _, part in parts):
+        return None
+
+    def sealed(value: Any, seal: Seal) -> dict[str, Any]:
+        if type(value) is not kind:
+            raise ValueError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")
+        return {
+            name: getattr(value, name) if part is None else part(getattr(value, name), seal) for name, part in parts
+        }
+
+    return sealed
