@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="measured in each run")
     parser.add_argument("--warm-up", type=float, default=1.0, help="seconds before that in each run")
     parser.add_argument("--only", nargs="+", choices=TARGETS, default=list(TARGETS))
-    parser.add_argument("--service-args", default="--workers 2", help='more of `brojobs serve`, like "--workers 2"')
+    parser.add_argument("--service-args", default="--workers 1", help='more of `brojobs serve`, like "--workers 2"')
     parser.add_argument("--output", type=Path, help=f"by default {RESULT.relative_to(ROOT)}, if all are measured")
     given = parser.parse_args()
     output = given.output or (RESULT if set(given.only) == set(TARGETS) else None)

@@ -89,7 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, nargs="+", default=[0, 32, 64])
     parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--service-args", default="--workers 2")
+    parser.add_argument("--service-args", default="--workers 1")
     parser.add_argument("--output", type=Path, default=RESULT)
     given = parser.parse_args()
     result: dict[str, Any] = {"machine": machine.described(), "load_before": machine.load()}

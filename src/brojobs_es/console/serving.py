@@ -26,9 +26,6 @@ SWITCH_SECONDS: Final = 0.0005
 FILE_THREADS: Final = 16
 """Files under way at once: their threads mostly wait for the disk."""
 
-KEEPERS_NICENESS: Final = 5
-"""Where processor time is short, who answers goes before who keeps views and evidence: those may be late, and catch up."""
-
 GRACE_SECONDS: Final = 2
 """How long answers under way may take once the service was asked to stop; streams end then."""
 
@@ -145,13 +142,9 @@ def serve_together(
     def nothing() -> None:
         pass
 
-    def keeping() -> None:
-        os.nice(KEEPERS_NICENESS)
-        uvloop.run(work(settings, database_url, nothing, scheduler=scheduler))
-
     run_all(
         [
-            keeping,
+            lambda: uvloop.run(work(settings, database_url, nothing, scheduler=scheduler)),
             *(answering(nothing) for _ in range(workers - 1)),
             answering(ready),
         ]

@@ -42,7 +42,7 @@ SIGN_SECONDS: Final = 60.0
 BATCH: Final = 1_000
 """Events of one transaction; while there are more, up to BATCH_MAX."""
 BATCH_MAX: Final = 8_000
-SLICE: Final = 250
+SLICE: Final = 50
 """So many events are hashed before others of this process get their turn."""
 PAUSE_SECONDS: Final = 1.0
 REFUSED_PAUSE_SECONDS: Final = 60.0
