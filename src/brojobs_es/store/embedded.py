@@ -32,6 +32,7 @@ MAJOR: Final = 18
 _SUPERUSER: Final = "postgres"
 _SYSTEM_USER: Final = "brojobs-postgres"
 _START_SECONDS: Final = 600  # replaying the journal after a crash takes what it takes
+_MORE_STARTS: Final = 3
 _CHILDREN_SECONDS: Final = 3.0
 _SOCKET_PATH_MAX: Final = 100  # the system's limit is 107 bytes
 _SETTINGS: Final = {"listen_addresses": "", "max_connections": "200"}
@@ -101,13 +102,16 @@ class EmbeddedPostgres:
         options = " ".join(f"-c {name}={shlex.quote(value)}" for name, value in settings.items())
         log = str(self._pgdata / "server.log")
         start = ("start", "-D", str(self._pgdata), "-l", log, "-w", "-t", str(_START_SECONDS), "-o", options)
-        try:
-            self._run("pg_ctl", *start)
-        except EmbeddedPostgresError as error:
-            # After a kill -9 of the server its children need a moment to notice; until then it does not start again.
-            _logger.warning("starting the embedded database once more: %s", error)
-            time.sleep(_CHILDREN_SECONDS)
-            self._run("pg_ctl", *start)
+        for _ in range(_MORE_STARTS):
+            try:
+                self._run("pg_ctl", *start)
+                return
+            except EmbeddedPostgresError as error:
+                # After a kill -9 of the server its children need a moment to notice, those of a recovery a longer one;
+                # until then it does not start again.
+                _logger.warning("starting the embedded database once more: %s", error)
+                time.sleep(_CHILDREN_SECONDS)
+        self._run("pg_ctl", *start)
 
     def _initialise(self) -> None:
         """Make the data folder aside and move it into place, so that an interrupted start leaves nothing half made."""
