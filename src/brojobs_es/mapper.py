@@ -23,7 +23,7 @@ import brojobs_es.aggregates.dispute
 import brojobs_es.aggregates.order  # noqa: F401  (reading an event needs every event class to be known)
 from brojobs_es.aggregates.base import ERASED, EVENTS, Event, Words
 from brojobs_es.event_json import canonical, form_of
-from brojobs_es.vault.keys import KeysWanted, PersonKey, Ring
+from brojobs_es.vault.keys import KeysWanted, PersonKey, Ring, current_key
 from brojobs_es.vault.words import MARK, SEALED, Opening, opened_words, opening_of, person_of, place_of, sealed_words
 
 __all__ = ["EventMapper", "UnknownTopic", "canonical", "data_of", "openings", "state_of"]
@@ -81,10 +81,8 @@ class EventMapper(Mapper[UUID]):
         place = place_of(event.originator_id, event.originator_version)
 
         def seal(words: Words) -> msgspec.Raw:
-            keys = ring.get(words.of)
-            if keys is None or keys.current is None:
-                raise KeysWanted({words.of})
-            return msgspec.Raw(sealed_words(msgspec.json.encode(words.of), words.text, keys.current, place))
+            key = current_key(ring, words.of)
+            return msgspec.Raw(sealed_words(msgspec.json.encode(words.of), words.text, key, place))
 
         return form_of(event.TOPIC).write(event, seal)
 

@@ -203,8 +203,8 @@ class Recording(Aggregate):
 
     def evolve(self, event: Event) -> None:
         """Assign what the event says; never judges, so that history stays readable."""
-        getattr(self, event.HANDLER, no_change)(event)
+        getattr(self, event.HANDLER, _nothing)(event)
 
 
-def no_change(event: Event) -> None:
+def _nothing(event: Event) -> None:
     """Some facts change nothing that decisions look at."""

@@ -18,7 +18,7 @@ from uuid import UUID
 from eventsourcing.utils import register_topic
 
 from brojobs_es.aggregates import dispute_events as e
-from brojobs_es.aggregates.base import PARTIES, Event, Recording, Role, Words, no_change
+from brojobs_es.aggregates.base import PARTIES, Event, Recording, Role, Words
 from brojobs_es.aggregates.order_events import Ground
 
 
@@ -115,7 +115,7 @@ class Dispute(Recording):
     # -- applying: assignments only
 
     def evolve(self, event: Event) -> None:
-        getattr(self, event.HANDLER, no_change)(event)  # what the base class does, without asking for it
+        super().evolve(event)
         if event.cause.actor.role is Role.SELLER:
             self.seller_spoke = True
 

@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from eventsourcing.utils import register_topic
 
 from brojobs_es.aggregates import order_events as e
-from brojobs_es.aggregates.base import Event, Recording, Role, Words, no_change
+from brojobs_es.aggregates.base import Event, Recording, Role, Words
 from brojobs_es.aggregates.order_parts import (
     ENDED,
     Conflict,
@@ -172,7 +172,7 @@ class Order(Recording):
     # -- applying: assignments only
 
     def evolve(self, event: Event) -> None:
-        getattr(self, event.HANDLER, no_change)(event)  # what the base class does, without asking for it
+        super().evolve(event)
         if event.cause.actor.role is Role.SELLER:
             self._seller_gave_a_sign_of_life()
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from brojobs_es.application.records import IdempotencyRecord
-from brojobs_es.application.sealing import KeyVault, current_key, is_digest_of, request_digest
+from brojobs_es.application.sealing import KeyVault, is_digest_of, request_digest
 from brojobs_es.errors import Refusal
 from brojobs_es.mapper import canonical
-from brojobs_es.vault import Ring
+from brojobs_es.vault import Ring, current_key
 
 
 class KeyUse(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeVar
 from brojobs_es.aggregates.base import ERASED, Event
 from brojobs_es.application.history import History, decode, encode
 from brojobs_es.application.records import FileRow, NewEvent, RecordedEvent
-from brojobs_es.vault import KeysWanted, PersonKey, Ring, Wanted, open_text, seal_text, wanted_in
+from brojobs_es.vault import KeysWanted, PersonKey, Ring, Wanted, current_key, open_text, seal_text, wanted_in
 
 T = TypeVar("T")
 
@@ -77,15 +77,6 @@ async def sealed(vault: KeyVault, seal: Callable[[Ring], T]) -> T:
 async def encoded(vault: KeyVault, events: Sequence[Event]) -> tuple[NewEvent, ...]:
     """Events as they are stored, words sealed with their authors' keys."""
     return await sealed(vault, lambda ring: tuple([encode(event, ring) for event in events]))
-
-
-def current_key(ring: Ring, person: str) -> PersonKey:
-    """The key for what this person writes; raises KeysWanted where the ring has none."""
-    keys = ring.get(person)
-    key = keys.current if keys is not None else None
-    if key is None:
-        raise KeysWanted({person})
-    return key
 
 
 # -- names of files

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 from brojobs_es.aggregates.base import Actor, Cause, Event, Role
 from brojobs_es.aggregates.commands.ordering import Place, check_offer, place
-from brojobs_es.aggregates.commands.situation import Command, Known, Situation, everybody
+from brojobs_es.aggregates.commands.situation import Command, Known, Situation
 from brojobs_es.application.access import Caller, NotFound, Viewer, viewer_of
 from brojobs_es.application.history import History, encode
 from brojobs_es.application.idempotency import FirstAnswer, KeyUse, must_be_the_same, record_of
@@ -258,8 +258,6 @@ class Service:
         return Answer(await self._recorded(current, attempt.use), attempt.viewer, dispute_id=target)
 
     def _may(self, command: Command, stored: Standing, actor: Actor, dispute_id: UUID | None) -> None:
-        if command.may is everybody:
-            return
         dispute = stored.case.dispute_of(dispute_id) if dispute_id else stored.case.dispute
         refusal = command.may(Situation(stored.case.order, dispute, actor, stored.now))
         if refusal is not None:

@@ -73,28 +73,13 @@ class Ledger:
         return {str(account): self.balance(account) for account in Account}
 
     def totals(self) -> dict[str, str | int]:
-        """The sums above, in one pass: the table is made of these."""
-        funded = held = refunded = released = commission = 0
-        for entry in self.entries:
-            amount = entry.amount_minor
-            if entry.credit is Account.ESCROW:
-                funded += amount
-                held += amount
-            elif entry.credit is Account.SELLER:
-                released += amount
-            elif entry.credit is Account.PLATFORM:
-                commission += amount
-            if entry.debit is Account.ESCROW:
-                held -= amount
-                if entry.credit is Account.BUYER:
-                    refunded += amount
         return {
             "currency": self.currency,
-            "funded": funded,
-            "held": held,
-            "refunded": refunded,
-            "released": released,
-            "commission": commission,
+            "funded": self.funded,
+            "held": self.held,
+            "refunded": self.refunded,
+            "released": self.released,
+            "commission": self.commission,
         }
 
     def with_transfers(self, event: Event, debit: Account, *parts: tuple[Account, int]) -> Ledger:

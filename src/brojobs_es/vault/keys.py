@@ -78,6 +78,15 @@ class KeysWanted(Exception):
         self.people = people
 
 
+def current_key(ring: Ring, person: str) -> PersonKey:
+    """The key for what this person writes; raises KeysWanted where the ring has none."""
+    keys = ring.get(person)
+    key = keys.current if keys is not None else None
+    if key is None:
+        raise KeysWanted({person})
+    return key
+
+
 class MasterKeyError(Exception):
     """The master key cannot be used; the message says why, for whoever runs the service."""
 

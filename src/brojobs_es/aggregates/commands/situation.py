@@ -66,8 +66,7 @@ Guard = Callable[[Situation], Refusal | None]
 Decide = Callable[[Situation], Iterator[Event]]
 
 
-def everybody(situation: Situation) -> Refusal | None:
-    """Of the right role, anybody may."""
+def _everybody(situation: Situation) -> Refusal | None:
     return None
 
 
@@ -89,7 +88,7 @@ class Command:
     guards: tuple[Guard, ...]
     decide: Decide
     checks: tuple[Guard, ...] = ()
-    may: Guard = everybody
+    may: Guard = _everybody
     until: Callable[[Situation], datetime | None] = _nobody_waits
     changes_nothing: Callable[[Situation], bool] = lambda situation: False
     example: Mapping[str, Any]
