@@ -57,13 +57,16 @@ def portions(work: Work, share: int, shares: int) -> Iterator[Portion]:
     folds, tables = Folds(enumerate(work.views)), [RowTable(view) for view in work.views]
     portion, rows = Portion(), [list[tuple[object, ...]]() for _ in tables]
     order_id: UUID | None = None
-    states: list[Any] = []
+    states: list[Any] | None = None  # of the order that is being folded; None once it cannot be
 
     def finish() -> None:
         """Note the rows of the order that was folded last."""
         if order_id is None:
             return
         portion.orders.append(order_id)
+        if states is None:
+            portion.doubtful.append(order_id)
+            return
         try:
             made = [table.row(state) for table, state in zip(tables, states, strict=True)]
         except Exception:  # noqa: BLE001  (an event may break its reader in any way; found out by whoever writes)
@@ -82,17 +85,22 @@ def portions(work: Work, share: int, shares: int) -> Iterator[Portion]:
                 portion, rows = Portion(), [[] for _ in tables]
             order_id, states = event.order_id, [None] * len(tables)
         portion.events += 1
-        if not states:
-            continue
-        try:
-            read = work.decode(event)
-            for index, fold in folds[type(read)]:
-                states[index] = fold(states[index], read)
-        except Exception:  # noqa: BLE001  (as above)
-            states = []
+        if states is not None:
+            states = _after(event, states, work.decode, folds)
     finish()
     portion.rows = [msgspec.json.encode(of_table) for of_table in rows]
     yield portion
+
+
+def _after(event: LoggedEvent, states: list[Any], decode: Decode, folds: Folds) -> list[Any] | None:
+    """The views' states of an order after one more event; None where it cannot be folded."""
+    try:
+        read = decode(event)
+        for index, fold in folds[type(read)]:
+            states[index] = fold(states[index], read)
+    except Exception:  # noqa: BLE001  (as above)
+        return None
+    return states
 
 
 def events_of(work: Work, share: int, shares: int) -> Iterator[LoggedEvent]:
