@@ -119,7 +119,7 @@ def service(on: Stage, arguments: Sequence[str] = (), name: str = "service") -> 
     settings = {
         "BROJOBS_DATABASE_URL": url,
         "BROJOBS_DATA_DIR": str(folder),
-        "BROJOBS_JWKS": str(_key_set(folder)),
+        "BROJOBS_JWKS": str(key_set(folder)),
         "BROJOBS_LOG_LEVEL": os.environ.get("BROJOBS_LOG_LEVEL", "warning"),
     }
     program = str(Path(sys.executable).parent / "brojobs")
@@ -130,7 +130,7 @@ def service(on: Stage, arguments: Sequence[str] = (), name: str = "service") -> 
         yield Service(port, process.pid, folder, url)
 
 
-def _key_set(folder: Path) -> Path:
+def key_set(folder: Path) -> Path:
     """The public half of the key that the load generator signs tokens with, as a key set."""
     public = DevelopmentKey.in_folder(folder).public
     path = folder / "jwks.json"

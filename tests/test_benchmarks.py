@@ -61,3 +61,18 @@ def test_everything_that_is_compared_can_be_measured(tmp_path: Path) -> None:
     runs = {run["target"]: run for run in json.loads(output.read_text())["runs"]}
     assert runs.keys() == {"service", "fileless", "library", "pgbench", "constant"}
     assert all(run["commands"] > 0 and not run["errors"] for run in runs.values())
+
+
+def test_the_path_of_a_command_can_be_measured() -> None:
+    """Each kind of command of a life is named with its microseconds, and all of them together."""
+    options = ["--lives", "50", "--rest", "0.0001"]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.path", *options], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    kinds = [line.rsplit(maxsplit=2)[0] for line in done.stdout.splitlines()]
+    assert kinds == [
+        *("place", "confirm-payment", "post-message", "request-cancellation", "accept-cancellation"),
+        "a command",
+    ]
