@@ -31,6 +31,7 @@ class Case:
     order: Order
     disputes: tuple[Dispute, ...] = ()
     new: list[Event] = field(default_factory=list)
+    _ahead: list[tuple[datetime, Case]] | None = field(default=None, init=False, repr=False, compare=False)
 
     # -- from history
 
@@ -48,6 +49,7 @@ class Case:
 
     def apply(self, event: Event) -> None:
         """Add a recorded event."""
+        self._ahead = None
         if isinstance(event, DisputeOpened):
             dispute: Any = event.mutate(None)
             self.disputes = (*self.disputes, dispute)
@@ -114,24 +116,38 @@ class Case:
             self._happen(facts, Moment(due.at, now, BY_TIME))
 
     def refusal(self, command: Command, situation: Situation) -> Refusal | None:
-        """The one judgement: why this command is not possible, or None. It names an instant only if the command is possible then."""
+        """The one judgement: why this command is not possible, or None. It names the instant from which it is, if time alone does it."""
         refusal = command.judge(situation)
-        if refusal is None or refusal.available_from is None:
+        if (
+            refusal is None or command.judge(situation._replace(body=None)) is None
+        ):  # possible, or only not with this body
             return refusal
-        return replace(refusal, available_from=self._possible_from(command, situation, refusal.available_from))
+        return replace(refusal, available_from=self._possible_from(command, situation, refusal))
 
-    def _possible_from(self, command: Command, situation: Situation, at: datetime | None) -> datetime | None:
-        """When the command becomes possible, `at` or later, if nothing happens but time; None if time alone does not do it."""
-        case = self.fork()
-        while at is not None:
-            case.elapse(at)
+    def _possible_from(self, command: Command, situation: Situation, refusal: Refusal) -> datetime | None:
+        """When the command becomes possible if nothing happens but time; None if time alone does not do it."""
+        case, at, ahead = self, situation.now, iter(self._futures())
+        timer = next(ahead, None)
+        while instants := [i for i in (refusal.available_from, timer and timer[0]) if i is not None and i > at]:
+            at = min(instants)
+            while timer is not None and timer[0] <= at:
+                case, timer = timer[1], next(ahead, None)
             dispute = case.dispute_of(situation.dispute.id) if situation.dispute else None
-            refusal = command.judge(situation._replace(order=case.order, dispute=dispute, now=at, body=None))
-            if refusal is None:
-                break
-            again_at = refusal.available_from
-            at = again_at if again_at is not None and again_at > at else None
-        return at
+            later = command.judge(situation._replace(order=case.order, dispute=dispute, now=at, body=None))
+            if later is None:
+                return at
+            refusal = later
+        return None
+
+    def _futures(self) -> list[tuple[datetime, Case]]:
+        """The case after each timer that is still to win, the last word if nothing else happens."""
+        if self._ahead is None:
+            self._ahead, case = [], self
+            while (due := case.next_timer()) is not None:
+                case = case.fork()
+                case.elapse(due.at)
+                self._ahead.append((due.at, case))
+        return self._ahead
 
     def execute(self, command: Command, situation: Situation, cause: Cause) -> None:
         """Record what the command decides and what follows from it; raises the Refusal that judging finds."""
@@ -169,6 +185,7 @@ class Case:
         else:
             event = self.order.record(fact, moment)
         self.new.append(event)
+        self._ahead = None
         return event
 
 

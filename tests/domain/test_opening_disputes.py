@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -325,3 +326,18 @@ def test_o31_the_alarm_is_named_to_the_operator_only_where_money_will_still_be_h
     for story in (kit.delivered(), kit.revision_requested(), kit.delivered().buyer("request-cancellation")):
         story.operator("open-dispute", refused="dispute_locked").saying(available_from=None)
         story.at(T0 + 75 * D).is_(status="completed")
+
+
+@pytest.mark.parametrize(
+    ("story", "at"),
+    [
+        (kit.paid().buyer("request-cancellation"), T0 + 48 * H),
+        (kit.revision_requested(due_at=T0 + 40 * D), T0 + D + 72 * H),
+        (kit.revision_accepted(), kit.revision_accepted().order.due_at),
+    ],
+)
+def test_what_time_alone_unlocks_is_named(story: kit.Story, at: datetime) -> None:
+    """A cancellation or a revision that nobody answers, an accepted one that is not delivered: not possible a moment before."""
+    story.buyer("open-dispute", refused="dispute_locked").saying(available_from=at)
+    story.at(at - TICK).buyer("open-dispute", refused="dispute_locked").at(at).buyer("open-dispute")
+    story.expect("DisputeOpened", "OrderFrozen")

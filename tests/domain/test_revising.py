@@ -49,7 +49,8 @@ def test_o22_refusals_in_their_order() -> None:
 
 def test_o22_after_an_expired_request_the_same_delivery_may_be_revised() -> None:
     """Only a refusal closes the revision of a delivery."""
-    story = kit.revision_requested(due_at=FAR).after(72 * H).buyer("request-revision").expect("RevisionRequested")
+    story = kit.revision_requested(due_at=FAR).buyer("request-revision", refused="revision_pending")
+    story.saying(available_from=ASKED + 72 * H).at(ASKED + 72 * H).buyer("request-revision").expect("RevisionRequested")
     assert story.last("RevisionRequested").number == 2
 
 

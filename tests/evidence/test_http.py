@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.evidence.stage import KEY, WITNESS, WITNESS_KEY
 from tests.http import service as process
 from tests.http.world import NOWHERE, World, code
@@ -166,6 +167,9 @@ def test_a_witness_through_the_service(world: World, folder: Path, tmp_path: Pat
     assert again.size > seen.size
     with pytest.raises(SourceError, match="403"):
         HttpLog(world.url, world.token("auditor")).publish(log, str(note))
+    stranger = Witness(tmp_path / "stranger", Signer("stranger", Ed25519PrivateKey.generate()), key)
+    with pytest.raises(SourceError, match="is its key in BROJOBS_WITNESSES"):
+        stranger.look(source, log)
 
 
 def test_cosignatures_that_are_not_taken(world: World) -> None:

@@ -131,6 +131,21 @@ def test_it_publishes_what_it_signed(stage: Stage) -> None:
     assert Note.parse(source.published[0]).check(WITNESS)
 
 
+def test_it_hands_in_again_what_was_not_taken(stage: Stage) -> None:
+    """As long as the log shows the head without its signature, and not afterwards; it signs it once."""
+    witness = stage.witness()
+    source = Told(head(5))
+    witness.look(source, 0)
+    assert witness.look(source, 0) is None
+    assert stage.witness().look(source, 0) is None, "after a restart as well"
+    first, *others = source.published
+    assert others == [first, first]
+    source.note = f"{source.note}{Note.parse(first).signatures[0].line}"
+    witness.look(source, 0)
+    assert len(source.published) == 3
+    assert len(Memory.parse(stage.witness_file.read_bytes()).notes) == 1
+
+
 def test_what_is_no_checkpoint_is_malformed_not_refused(stage: Stage) -> None:
     """A proxy's error page accuses nobody."""
     with pytest.raises(NoteError):

@@ -209,11 +209,14 @@ def witness(
         source = _source(url, token_file, database)
         looking = Witness(state, signer, public_key(log_key.read_text(encoding="utf-8")))
         _out.print(f"witness {signer.verifier(COSIGNATURE)}", soft_wrap=True)
-        _look(looking, source, logs)
-    while every is not None:
-        time.sleep(every)
+    if every is None:
+        with _calmly():
+            _look(looking, source, logs)
+        return
+    while True:
         with contextlib.suppress(typer.Exit), _calmly():  # not reached is no reason to stop looking; a refusal is
             _look(looking, source, logs)
+        time.sleep(every)
 
 
 def _look(looking: Witness, source: HttpLog | DatabaseLog, logs: int) -> None:

@@ -158,5 +158,6 @@ async def work(settings: Settings, database_url: str, ready: Callable[[], None],
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with bootstrap.running(settings, database_url) as runtime:
         runtime.scheduler.running = scheduler
+        collect_seldom()
         ready()
         await stop.wait()

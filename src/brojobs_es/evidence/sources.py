@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 _TIMEOUT_SECONDS: Final = 30.0
 _PROOF_BYTES_MAX: Final = 65_536
+_NOT_TAKEN: Final = "the service does not take this witness's signature: is its key in BROJOBS_WITNESSES?"
 
 
 class SourceError(Exception):
@@ -66,6 +67,8 @@ class HttpLog:
         except urllib.error.HTTPError as error:
             if error.code == 404 and body is None:
                 return None
+            if error.code == 422 and body is not None:
+                raise SourceError(_NOT_TAKEN) from error
             raise SourceError(f"{path}: the service answered {error.code}") from error
         except OSError as error:
             raise SourceError(f"{path}: {error}") from error

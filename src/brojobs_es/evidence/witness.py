@@ -80,10 +80,9 @@ class Memory:
             raise StateError(f"the file of the witness is not as the witness wrote it: {error}") from error
         return memory
 
-    def last(self, log: int) -> Checkpoint | None:
-        """The newest head that was signed of a log."""
-        found = (checkpoint for _, checkpoint in reversed(self.notes) if checkpoint.origin.endswith(f"/log-{log}"))
-        return next(found, None)
+    def last(self, log: int) -> tuple[Note, Checkpoint] | None:
+        """The newest head that was signed of a log, with the signatures that it had then."""
+        return next((each for each in reversed(self.notes) if each[1].origin.endswith(f"/log-{log}")), None)
 
 
 def _line(raw: bytes, names: set[str]) -> dict[str, str]:
@@ -122,11 +121,12 @@ class Witness:
     def look(self, source: Log, log: int) -> Checkpoint | None:
         """Look at a log once: the head that was signed now, or None where there was nothing new.
 
-        Raises WitnessRefusal; the head that was refused is then kept beside the file, as anybody can check that two
+        A head that was signed before and is shown without this witness's signature is handed in again. Raises WitnessRefusal; the head that was refused is then kept beside the file, as anybody can check that two
         heads signed by one key contradict each other. Raises NoteError for what is no checkpoint.
         """
         text = source.checkpoint(log)
-        last = self._memory.last(log)
+        before = self._memory.last(log)
+        last = before[1] if before is not None else None
         if text is None:
             if last is not None:
                 raise WitnessRefusal(f"log {log} has no checkpoint any more; one of {last.size} events was seen")
@@ -139,13 +139,20 @@ class Witness:
             kept = self._path.with_name(f"{self._path.name}.refused-log-{log}-{seen.size}-{int(self._unix_seconds())}")
             kept.write_text(text, encoding="utf-8")
             raise
-        if last is not None and last.size == seen.size:
+        if before is not None and before[1].size == seen.size:
+            if all(line.key_id != self.key.id for line in note.signatures):
+                self._hand_in(source, log, before[0])
             return None
-        cosigned = f"{note}{self._signer.cosigned(note.text, int(self._unix_seconds()))}"
-        self._append({"note": cosigned})
-        self._memory.notes.append((Note.parse(cosigned), seen))
-        source.publish(log, cosigned)
+        cosigned = Note.parse(f"{note}{self._signer.cosigned(note.text, int(self._unix_seconds()))}")
+        self._append({"note": str(cosigned)})
+        self._memory.notes.append((cosigned, seen))
+        self._hand_in(source, log, cosigned)
         return seen
+
+    def _hand_in(self, source: Log, log: int, note: Note) -> None:
+        """Publish this witness's signature alone: beside one that is known, the log would not say that it is not taken."""
+        own = tuple(line for line in note.signatures if line.key_id == self.key.id)
+        source.publish(log, str(Note(note.text, own)))
 
     def _judge(self, source: Log, log: int, note: Note, seen: Checkpoint, last: Checkpoint | None) -> None:
         try:

@@ -19,7 +19,6 @@ from brojobs_es.aggregates.commands.situation import (
     Situation,
     in_progress,
     known_files,
-    timer,
 )
 from brojobs_es.aggregates.order import Order
 from brojobs_es.aggregates.order_parts import ENDED, Status
@@ -86,6 +85,12 @@ def _chat_open(s: Situation) -> Refusal | None:
     return Refusal("chat_locked", unlocked_by=lock.unlocked_by)
 
 
+def _writes_until(s: Situation) -> datetime | None:
+    """When the chat closes, or locks for the buyer as the delivery stands again because its revision was not answered."""
+    timers = s.order.timers
+    return timers.get("chat_close") or (timers.get("revision_answer") if s.role is Role.BUYER else None)
+
+
 def _post_message(s: Situation) -> Iterator[Event]:
     yield e.MessagePosted(
         message_id=part_id_for(s.order.id, "message", s.order.version + 1),
@@ -134,7 +139,7 @@ COMMANDS: Final = (
         guards=(_chat_open,),
         checks=(known_files(lambda body: body.files),),
         decide=_post_message,
-        until=timer("chat_close"),
+        until=_writes_until,
         example={"text": "Bonjour, here is my brief.", "files": []},
         summary="Write in the order's chat.",
     ),

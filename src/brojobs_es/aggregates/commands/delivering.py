@@ -111,6 +111,7 @@ COMMANDS: Final = (
         guards=(*RUNNING, _not_waiting_for_the_buyer, _work_expected),
         checks=(known_files(lambda body: body.files), _known_points),
         decide=_deliver,
+        until=timer("revision_answer"),
         example={
             "note": "First version",
             "files": ["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
