@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from typing import Final
 
 from brojobs_es.application.history import decode
 from brojobs_es.application.service import Service
@@ -27,6 +29,11 @@ from brojobs_es.store.vault import Vault
 from brojobs_es.terms import DEFAULT_TERMS
 from brojobs_es.vault import MasterKey
 from brojobs_es.worker import Scheduler
+
+_logger = logging.getLogger(__name__)
+
+AGAIN_SECONDS: Final = 1.0
+"""How long work that failed rests before it is started again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +90,20 @@ async def running(
         stack.push_async_callback(seals.close)
         if background:
             stamper = stamper_of(settings, seals)
-            stamping = [stamper.run()] if stamper is not None else []
-            for work in (projector.run(), scheduler.run(), sealer.run(), *stamping):
-                stack.push_async_callback(_stop, asyncio.create_task(work))
+            stamping = [stamper.run] if stamper is not None else []
+            for work in (projector.run, scheduler.run, sealer.run, *stamping):
+                stack.push_async_callback(_stop, asyncio.create_task(kept_going(work)))
         yield Runtime(settings, database_url, clock, logs, vault, service, projector, scheduler, sealer)
+
+
+async def kept_going(work: Callable[[], Awaitable[None]]) -> None:
+    """Start work again that failed by a mistake of ours: nothing of it may stop for good while the rest goes on."""
+    while True:
+        try:
+            return await work()
+        except Exception:
+            _logger.exception("%s failed and is started again", work.__qualname__)
+            await asyncio.sleep(AGAIN_SECONDS)
 
 
 async def _stop(task: asyncio.Task[None]) -> None:

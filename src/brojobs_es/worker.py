@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from brojobs_es.application.access import NotFound
+import psycopg
+
 from brojobs_es.application.records import StoreUnavailable
 from brojobs_es.application.service import Service
 from brojobs_es.clock import Clock
@@ -44,7 +45,7 @@ class Scheduler:
             if self.running:
                 try:
                     fired = await self.fire_due()
-                except StoreUnavailable as error:
+                except (StoreUnavailable, psycopg.Error) as error:
                     _logger.warning("the scheduler waits: %s", error)
             if fired == 0:
                 with contextlib.suppress(TimeoutError):
@@ -56,14 +57,16 @@ class Scheduler:
         """Settle the orders that are due now; how many. The view may lag: an order already settled is left alone."""
         due = [
             (order_id, at)
-            for order_id, at in await find_due(self._logs, self._clock.now(), BATCH)
+            for order_id, at in await find_due(self._logs, self._clock.now(), BATCH + len(self._tried))
             if self._tried.get(order_id) != at
         ]
         for order_id, at in due:
             try:
                 await self._service.history(order_id)
-            except NotFound:
-                _logger.exception("order %s has a deadline and no events", order_id)
+            except (StoreUnavailable, psycopg.OperationalError):
+                raise
+            except Exception:  # one order that cannot be read or settled must not stop the others
+                _logger.exception("the timers of order %s cannot be fired", order_id)
             self._tried[order_id] = at
         if len(self._tried) > 10 * BATCH:
             self._tried.clear()

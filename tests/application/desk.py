@@ -13,7 +13,8 @@ from tests.http.world import PRICE, euros, wire
 
 from brojobs_es.aggregates.commands import DISPUTE_COMMANDS, ORDER_COMMANDS
 from brojobs_es.application.access import Caller
-from brojobs_es.application.service import Answer, Ask, Service
+from brojobs_es.application.asking import Answer, Ask
+from brojobs_es.application.service import Service
 from brojobs_es.clock import Clock, SandboxClock
 from brojobs_es.store.log import Logs
 from brojobs_es.store.vault import Vault

@@ -17,9 +17,9 @@ from brojobs_es.aggregates.commands.situation import Command
 from brojobs_es.api import render, render_dispute
 from brojobs_es.api.app import create_app
 from brojobs_es.application.access import Caller
+from brojobs_es.application.asking import Answer, Ask
 from brojobs_es.application.explain import explain
 from brojobs_es.application.history import History
-from brojobs_es.application.service import Answer, Ask
 from brojobs_es.bootstrap import Runtime, running
 from brojobs_es.clock import SandboxClock
 from brojobs_es.settings import Settings

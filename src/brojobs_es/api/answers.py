@@ -12,9 +12,9 @@ from brojobs_es.api import render, render_dispute
 from brojobs_es.api.http import Edge, versioned
 from brojobs_es.api.problems import refusal_facts
 from brojobs_es.application.access import Viewer
+from brojobs_es.application.asking import Answer
 from brojobs_es.application.explain import explain
 from brojobs_es.application.history import Entry, History
-from brojobs_es.application.service import Answer
 
 
 def order_answer(edge: Edge, answer: Answer, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -189,8 +189,9 @@ class _Sink:
 
     def close(self) -> None:
         if self._temporary is not None:
-            self._file.close()
             self._temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # what is left in its buffer has no room, or goes away anyhow
+                self._file.close()
 
 
 class _Folders:

@@ -22,7 +22,7 @@ from brojobs_es.api.files import Files
 from brojobs_es.api.multipart import FileTooLarge
 from brojobs_es.api.problems import language_of
 from brojobs_es.application.access import Caller, NotFound
-from brojobs_es.application.service import Ask
+from brojobs_es.application.asking import Ask
 from brojobs_es.bootstrap import Runtime
 
 DRAIN_BYTES: Final = 32 * 1024 * 1024

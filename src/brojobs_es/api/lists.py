@@ -74,10 +74,10 @@ async def orders(edge: Edge, request: Request) -> Response:
     await bring_up_to_date(edge)
     found = await find_orders(edge.runtime.logs, wanted)
     rows = found[: wanted.limit]
-    histories = await edge.runtime.service.histories([order_id for order_id, _ in rows])
+    standings = await edge.runtime.service.standings([order_id for order_id, _ in rows])
     more = len(found) > wanted.limit
     following = _cursor(f"{rows[-1][1].isoformat()} {rows[-1][0]}") if more else None
-    return JSONResponse({"items": [render.order(history) for history in histories], "next": following})
+    return JSONResponse({"items": [render.order(standing) for standing in standings], "next": following})
 
 
 async def disputes(edge: Edge, request: Request) -> Response:
@@ -99,9 +99,9 @@ async def disputes(edge: Edge, request: Request) -> Response:
     await bring_up_to_date(edge)
     found = await find_disputes(edge.runtime.logs, wanted)
     rows = found[: wanted.limit]
-    histories = {h.order_id: h for h in await edge.runtime.service.histories([row[0] for row in rows])}
+    standings = {s.order_id: s for s in await edge.runtime.service.standings([row[0] for row in rows])}
     following = _cursor(f"{rows[-1][2]} {rows[-1][1]}") if len(found) > wanted.limit else None
-    items = [render_dispute.dispute(histories[order_id], dispute_id) for order_id, dispute_id, _ in rows]
+    items = [render_dispute.dispute(standings[order_id], dispute_id) for order_id, dispute_id, _ in rows]
     return JSONResponse({"items": items, "next": following})
 
 
@@ -150,7 +150,7 @@ def _after(request: Request) -> tuple[Decimal, UUID] | None:
     rank, _, dispute_id = text.partition(" ")
     try:
         made = Decimal(rank)
-        if not made.is_finite():
+        if not made.is_finite() or not -CURSOR_DIGITS_MAX <= made.adjusted() <= CURSOR_DIGITS_MAX:
             raise ValueError(rank)
         return made, UUID(dispute_id)
     except (ValueError, ArithmeticError):

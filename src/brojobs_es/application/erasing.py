@@ -59,6 +59,10 @@ class Eraser(Protocol):
         """Hand these keys out no more."""
         ...
 
+    async def fence(self) -> None:
+        """Wait until whatever the logs were taking when this was asked is stored or refused."""
+        ...
+
     async def take_back(self, person: str, generations: Sequence[int]) -> None:
         """Hand them out again."""
         ...
@@ -129,6 +133,7 @@ class Erasing:
                 self._judge(await self._parts(person, generations))
                 await self._eraser.begin(person, generations)
             await asyncio.sleep(self._settle_seconds)
+            await self._eraser.fence()
             parts = await self._parts(person, generations)
             try:
                 self._judge(part for part in parts if part.touched)

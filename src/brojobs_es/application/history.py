@@ -11,7 +11,7 @@ from uuid import UUID
 
 from brojobs_es.aggregates.base import Event
 from brojobs_es.application.records import LoggedEvent, NewEvent, RecordedEvent
-from brojobs_es.application.standing import Standing, own_positions
+from brojobs_es.application.standing import Standing, folded_size, own_positions
 from brojobs_es.case import Case
 from brojobs_es.mapper import EventMapper
 from brojobs_es.vault import Ring
@@ -78,14 +78,14 @@ class History(Standing):
     def _with(cls, entries: Sequence[Entry], case: Case, now: datetime) -> Self:
         recorded = [(entry.event, entry.position) for entry in entries if entry.position is not None]
         own = own_positions(case.order.id, recorded)
-        size = sum(len(entry.state) for entry in entries if entry.state is not None)
+        size = sum(folded_size(entry.event.TOPIC, entry.state) for entry in entries if entry.state is not None)
         positions = array("q", (position for _, position in recorded))
         return cls(case.order.id, case, now, positions, own, size, list(entries))
 
     def standing(self) -> Standing:
         """The same without the events; it stands since the last of them."""
         since = self.entries[-1].event.timestamp
-        return Standing(self.order_id, self.case, since, self.positions, self.own, self.stored_bytes)
+        return Standing(self.order_id, self.case, since, self.positions, self.own, self.folded_bytes)
 
     def elapsed(self, now: datetime) -> History:
         """The same history with every timer fired that is due; what that adds is in `case.new`, not recorded."""

@@ -10,7 +10,9 @@ from uuid import UUID
 
 from brojobs_es.application.records import IdempotencyRecord
 from brojobs_es.application.sealing import KeyVault, is_digest_of, request_digest
+from brojobs_es.case import Case
 from brojobs_es.errors import Refusal
+from brojobs_es.ids import id_text
 from brojobs_es.mapper import canonical
 from brojobs_es.vault import Ring, current_key
 
@@ -32,6 +34,11 @@ class FirstAnswer(NamedTuple):
 
     versions: Mapping[str, int]
     now: datetime
+
+    @classmethod
+    def after(cls, case: Case, now: datetime) -> FirstAnswer:
+        """What the answer after the commit of a case's new events can be made from again."""
+        return cls({id_text(it.id): it.version for it in (case.order, *case.disputes)}, now)
 
     def kept(self) -> bytes:
         """As it is stored."""

@@ -35,13 +35,16 @@ class Kept(Generic[K, V]):
         return value
 
     def keep(self, key: K, value: V, epoch: int) -> None:
-        """Keep a value; what was opened under an older epoch is not kept."""
+        """Keep a value; what was opened under an older epoch is not kept, nor what would push out all others."""
         self._move_to(epoch)
         if epoch < self._epoch:
             return
         self.drop(key)
+        weight = self._weigh(value)
+        if weight > self._weight_max:
+            return
         self._values[key] = value
-        self._weight += self._weigh(value)
+        self._weight += weight
         while self._weight > self._weight_max:
             _, oldest = self._values.popitem(last=False)
             self._weight -= self._weigh(oldest)

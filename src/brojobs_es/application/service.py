@@ -7,15 +7,17 @@ says. A key's first success is kept in the commit of its events and is answered 
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final
 from uuid import UUID, uuid4
 
-from brojobs_es.aggregates.base import Actor, Cause, Event, Role
+from brojobs_es.aggregates.base import Actor, Cause, Role
 from brojobs_es.aggregates.commands.ordering import Place, check_offer, place
 from brojobs_es.aggregates.commands.situation import Command, Known, Situation
 from brojobs_es.application.access import Caller, NotFound, Viewer, viewer_of
+from brojobs_es.application.asking import Answer, Ask, Attempt
 from brojobs_es.application.history import History, encode
 from brojobs_es.application.idempotency import FirstAnswer, KeyUse, must_be_the_same, record_of
 from brojobs_es.application.kept import Kept
@@ -25,6 +27,7 @@ from brojobs_es.application.records import (
     IdempotencyRecord,
     KeyTaken,
     NewEvent,
+    RecordedEvent,
     RefusedCommand,
     StoreUnavailable,
     VersionConflict,
@@ -33,11 +36,10 @@ from brojobs_es.application.sealing import (
     KeyVault,
     decoded,
     recorded,
-    ring_for,
     sealed,
 )
 from brojobs_es.application.shelf import Shelf
-from brojobs_es.application.standing import Standing, Sure
+from brojobs_es.application.standing import Standing, Sure, folded_size
 from brojobs_es.application.turns import Turns
 from brojobs_es.case import Case
 from brojobs_es.clock import Clock
@@ -49,41 +51,11 @@ from brojobs_es.vault import Ring
 KEPT_BYTES_MAX: Final = 64 * 1024 * 1024
 """How much memory the folded orders may take, about; those touched last are kept."""
 
+READ_AT_ONCE: Final = 10
+"""How many orders are read with one question where a list shows many."""
+
 ATTEMPTS: Final = 25
 """How often a command that loses races is judged again before it is told to try later."""
-
-
-class Ask(NamedTuple):
-    """One request to do something. `content` gives the parsed body, raising what the edge raises for a bad one."""
-
-    caller: Caller
-    content: Callable[[], object]
-    key: str | None = None
-    if_match: frozenset[int] | None = None
-    dry_run: bool = False
-
-
-class Answer(NamedTuple):
-    """The order after the command, as the caller may see it; `would_record` is for a dry run."""
-
-    standing: Standing
-    viewer: Viewer
-    replayed: bool = False
-    would_record: Sequence[Event] | None = None
-    dispute_id: UUID | None = None
-
-
-class Attempt(NamedTuple):
-    """A command with all that judging it again needs."""
-
-    command: Command
-    viewer: Viewer
-    actor: Actor
-    cause: Cause
-    body: Any
-    ask: Ask
-    use: KeyUse | None
-    dispute_id: UUID | None
 
 
 class _Outdated(Exception):
@@ -143,13 +115,21 @@ class Service:
             raise NotFound
         return order_id
 
-    async def histories(self, order_ids: list[UUID]) -> list[History]:
-        """Several orders now, in the order of their ids; due timers show but are left to be recorded."""
-        rows = await self._log.load_many(order_ids)
-        ring = await ring_for(self._vault, (row for history in rows.values() for row in history))
-        now = self._clock.now()
-        found = (History.recorded_in(rows[order_id], now, ring) for order_id in order_ids if order_id in rows)
-        return [history.elapsed(self._clock.now()) for history in found if history]
+    async def standings(self, order_ids: Sequence[UUID]) -> list[Standing]:
+        """Several orders now, in the order of their ids; due timers show but are left to be recorded.
+
+        Memory holds the events of a few of them at a time, and others have their turn in between.
+        """
+        found = []
+        for start in range(0, len(order_ids), READ_AT_ONCE):
+            some = order_ids[start : start + READ_AT_ONCE]
+            rows = await self._log.load_many(some)
+            for order_id in some:
+                history = await recorded(self._vault, rows.pop(order_id, ()), self._clock.now())
+                if history is not None:
+                    found.append(history.standing().forked(self._clock.now()))
+                await asyncio.sleep(0)
+        return found
 
     async def _history(self, order_id: UUID) -> History:
         """The order as it is recorded; raises NotFound."""
@@ -168,7 +148,7 @@ class Service:
         content = ask.content()
         body = Place.model_validate(content)
         check_offer(body, caller.sub)
-        use = _key_use(ask, "place", content)
+        use = ask.use_of_key("place", content)
         order_id = body.offered_id() or (order_id_for(use.caller, use.key) if use else uuid4())
         async with self._keys.of(use and (use.caller, use.key)):
             try:
@@ -179,7 +159,7 @@ class Service:
                 if use and (kept := await self._log.find_key(use.caller, use.key)):
                     return await self._replay(kept, use, caller)
                 if rows := await self._log.load(order_id):
-                    return self._placed_before(await recorded(self._vault, rows, self._clock.now()), body, caller)
+                    return await self._placed_before(rows, body, caller, use)
                 raise
 
     async def _place(self, body: Place, order_id: UUID, ask: Ask, use: KeyUse | None) -> Answer:
@@ -194,8 +174,11 @@ class Service:
             raise VersionConflict
         return Answer(placed, viewer, would_record=case.new)
 
-    def _placed_before(self, history: History | None, body: Place, caller: Caller) -> Answer:
-        """The same content by the same buyer is the same order; anything else is a mistake."""
+    async def _placed_before(
+        self, rows: Sequence[RecordedEvent], body: Place, caller: Caller, use: KeyUse | None
+    ) -> Answer:
+        """The same content by the same buyer is the same order, for its key as well; anything else is a mistake."""
+        history = await recorded(self._vault, rows, self._clock.now())
         first = history.at_version(1) if history else None
         assert first is not None
         order = first.case.order
@@ -206,6 +189,10 @@ class Service:
         )
         if not same:
             raise Refusal("idempotency_key_reused")
+        try:
+            await self._record(first, use)
+        except KeyTaken as taken:
+            return await self._replay(taken.record, use, caller)
         return Answer(first, viewer_of(order, caller), replayed=True)
 
     # -- commands
@@ -219,7 +206,7 @@ class Service:
             self._may(command, stored, actor, dispute_id)
             content = ask.content()
             body = command.body.model_validate(content)
-            use = _key_use(ask, f"{id_text(dispute_id or order_id)} {command.name}", content)
+            use = ask.use_of_key(f"{id_text(dispute_id or order_id)} {command.name}", content)
             attempt = Attempt(command, viewer, actor, _cause(actor, command.name), body, ask, use, dispute_id)
             async with self._keys.of(use and (use.caller, use.key)):
                 try:
@@ -318,7 +305,7 @@ class Service:
         events = await decoded(self._vault, rows)
         if epoch != self._vault.epoch:  # somebody was erased: what was opened before must go
             return await self._read(stored.order_id)
-        size = sum(len(row.state) for row in rows)
+        size = sum(folded_size(row.topic, row.state) for row in rows)
         return self._kept(stored.followed(events, [row.position for row in rows], size), epoch)
 
     async def _read(self, order_id: UUID) -> Standing:
@@ -341,12 +328,12 @@ class Service:
         """Commit the case's new events, with the answer for its key; the order as it now stands."""
         epoch = self._vault.epoch
         new, positions = await self._record(current, use)
-        return self._kept(current.recorded(positions, sum([len(row.state) for row in new])), epoch)
+        return self._kept(current.recorded(positions, sum([folded_size(row.topic, row.state) for row in new])), epoch)
 
     async def _record(self, current: Standing, use: KeyUse | None) -> tuple[Sequence[NewEvent], list[int]]:
         """The stored form and the positions of the case's new events, committed."""
         order_id, events = current.order_id, current.case.new
-        first = _first_answer(current).kept() if use else b""
+        first = FirstAnswer.after(current.case, current.now).kept() if use else b""
 
         def seal(ring: Ring) -> Append:
             record = record_of(use, ring, order_id, first) if use else None
@@ -377,19 +364,6 @@ class Service:
 def _cause(actor: Actor, command: str) -> Cause:
     command_id = uuid_of(os.urandom(16), 4)
     return Cause(actor, command, command_id, correlation_id=command_id)
-
-
-def _first_answer(current: Standing) -> FirstAnswer:
-    """What the answer after this commit can be made from again."""
-    case = current.case
-    return FirstAnswer({id_text(it.id): it.version for it in (case.order, *case.disputes)}, current.now)
-
-
-def _key_use(ask: Ask, target: str, content: object) -> KeyUse | None:
-    """The key that this request uses; a dry run uses none. It is bound to its target and the body's meaning."""
-    if ask.key is None or ask.dry_run:
-        return None
-    return KeyUse.of(ask.caller.sub, ask.key, target, content)
 
 
 def _target(command: Command, case: Case, dispute_id: UUID | None) -> UUID | None:

@@ -15,8 +15,11 @@ from brojobs_es.settings import Settings
 from brojobs_es.store.erasing import PostgresEraser
 from brojobs_es.store.vault import CHECK_SECONDS
 
-SETTLE_SECONDS: Final = CHECK_SECONDS + 6.0
-"""Until every process has seen the erasure, and what it was storing with the old key is stored or given up."""
+SETTLE_SECONDS: Final = CHECK_SECONDS + 25.0
+"""Until every process has seen the erasure, and what it was storing with the old key stands in the log's queue or was given up.
+
+It may have waited for its turn and for a connection (5 s each), and for both again where a connection was lost.
+"""
 
 _SAID: Final = {
     "question": Text(

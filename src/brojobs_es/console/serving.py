@@ -15,6 +15,7 @@ from typing import Final
 
 import uvicorn
 import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from brojobs_es import bootstrap
 from brojobs_es.api.app import create_app
@@ -58,6 +59,39 @@ def let_files_through() -> None:
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(FILE_THREADS, "files"))
+
+
+HEAD_BYTES_MAX: Final = 64 * 1024
+"""What a request may send before its body: httptools itself keeps whatever comes."""
+
+
+class BoundedHead(HttpToolsProtocol):
+    """uvicorn's protocol, except that a head (or a trailer) that does not end closes the connection."""
+
+    _head = 0
+    _in_head = True
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._head += len(data)
+        super().data_received(data)
+        if self._in_head and self._head > HEAD_BYTES_MAX and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too large.")
+
+    def on_headers_complete(self) -> None:
+        self._in_head, self._head = False, 0
+        super().on_headers_complete()
+
+    def on_chunk_header(self) -> None:  # a chunk of size 0 is followed by trailers, without a mark of their own
+        self._in_head, self._head = True, 0
+
+    def on_body(self, body: bytes) -> None:
+        self._in_head, self._head = False, 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._in_head, self._head = True, 0
+        super().on_message_complete()
 
 
 class Server(uvicorn.Server):
@@ -112,7 +146,7 @@ async def serve(
         let_files_through()
         config = uvicorn.Config(
             create_app(runtime),
-            http="httptools",
+            http=BoundedHead,
             log_config=None,
             access_log=False,
             proxy_headers=False,  # nothing here asks from where a request came

@@ -29,8 +29,9 @@ from brojobs_es.evidence.notes import (
     VerifierKey,
     signed_checkpoint,
 )
-from brojobs_es.evidence.signing import KeyFileError, LastSigned
+from brojobs_es.evidence.signing import LastSigned
 from brojobs_es.evidence.tree import TreeIncomplete, frontier, tree_root
+from brojobs_es.settings import DataFolderError
 from brojobs_es.store.sealing import EventRow, Sealed, Sealing, SealStore, SignedHead, packed
 
 _logger = logging.getLogger(__name__)
@@ -122,7 +123,7 @@ class Sealer:
                 self.trouble = None
             except (StoreUnavailable, psycopg.Error) as error:
                 _logger.warning("the sealer waits: %s", error)
-            except (SealingRefused, KeyFileError, TreeIncomplete) as refusal:
+            except (SealingRefused, OSError, DataFolderError, TreeIncomplete) as refusal:  # KeyFileError is an OSError
                 self.trouble = str(refusal)
                 _logger.error("nothing is sealed: %s", refusal)  # noqa: TRY400  (the sentence is for people)
                 pause = REFUSED_PAUSE_SECONDS
@@ -148,15 +149,16 @@ class Sealer:
                 return sign  # somebody else is at it; who waits for a checkpoint looks again
             edge = await self._edge(log, sealing, signer)
             newest = await sealing.newest_head()
-            events = await sealing.events(edge.last.position if edge.last else 0, self._limit)
+            limit = self._limit  # another log's step may change it meanwhile
+            events = await sealing.events(edge.last.position if edge.last else 0, limit)
             self._edges.pop(log, None)  # until it is committed
-            batch = await self._batch(sealing, edge, events, newest, signer, sign=sign)
+            full = len(events) == limit
+            batch = await self._batch(sealing, edge, events, newest, signer, sign=sign, full=full)
             await self._add(sealing, batch)
         self._edges[log] = edge
         if batch.heads:
             self._memory.write(signer.name, batch.heads[-1][2])
-        full = len(events) == self._limit
-        self._limit = min(2 * self._limit, BATCH_MAX) if full else BATCH
+        self._limit = min(2 * limit, BATCH_MAX) if full else BATCH
         return full
 
     async def _edge(self, log: int, sealing: Sealing, signer: Signer) -> _Edge:
@@ -195,6 +197,7 @@ class Sealer:
         signer: Signer,
         *,
         sign: bool,
+        full: bool,
     ) -> _Batch:
         """Move the edge over the events; nothing is stored yet."""
         batch = _Batch()
@@ -213,7 +216,7 @@ class Sealer:
             start = end
             await asyncio.sleep(0)
         waited = newest is None or newest.age_seconds >= SIGN_SECONDS
-        if edge.tree.size > signed and (waited or sign) and len(events) < self._limit:
+        if edge.tree.size > signed and (waited or sign) and not full:
             batch.heads.append(self._signed(edge.tree, signer))
         return batch
 

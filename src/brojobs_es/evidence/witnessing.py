@@ -97,7 +97,12 @@ async def cosign(sealer: Sealer, log: int, data: bytes) -> tuple[int, bool]:
         raise NotThere(sent.size)
     if Note.parse(head.note).text != note.text:
         raise CosignatureRefused("this is not the checkpoint that was signed here for that size")
-    known = [(key, line) for key in sealer.witnesses for line in note.signatures if line.key_id == key.id]
+    known = [
+        (key, line)
+        for key in sealer.witnesses
+        for line in note.signatures
+        if (line.name, line.key_id) == (key.name, key.id)
+    ]
     if not known:
         raise CosignatureRefused("no signature by a witness that is known here (BROJOBS_WITNESSES)")
     new = False

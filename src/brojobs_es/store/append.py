@@ -35,6 +35,9 @@ from brojobs_es.store.connections import ConnectionLost, Retrying
 QUEUE_MAX: Final = 4096
 """How many commands may wait to be stored; one more is told to come back, which is better than to wait for long."""
 
+ANSWER_SECONDS: Final = 15.0
+"""How long the database may take to answer: longer than it waits for a lock, so that only one that is stuck takes as long."""
+
 _LOST: Final = "the connection was lost while storing, and what became of it cannot be known yet"
 
 
@@ -190,7 +193,12 @@ class LogWriter:
         return await self._db.run(ask)
 
     async def _insert(self, connection: AsyncConnection[TupleRow], appends: Sequence[Append]) -> list[int]:
-        positions = await self._insert_all(connection, appends)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                positions = await self._insert_all(connection, appends)
+        except TimeoutError:
+            await connection.close()
+            raise ConnectionLost("the database does not answer") from None
         self.stored.events += len(positions)
         self.stored.batches += 1
         return positions

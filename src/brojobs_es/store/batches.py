@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, TypeVar
 
+from brojobs_es.application.records import StoreUnavailable
+
 Q = TypeVar("Q")
 A = TypeVar("A")
 
@@ -20,7 +22,10 @@ class Batches(Generic[Q, A]):
     """Asks one by one, answers many at a time. A question is never put before it was asked, so an answer is never old."""
 
     def __init__(self, answer: Callable[[Sequence[Q]], Awaitable[Sequence[A]]]) -> None:
-        """`answer` gives an answer to each question, in their order. Where it fails, each is asked alone."""
+        """`answer` gives an answer to each question, in their order. Where it fails, each is asked alone.
+
+        But for StoreUnavailable, which is true for all of them: each would wait for as long again.
+        """
         self._answer = answer
         self._waiting: deque[tuple[Q, asyncio.Future[A]]] = deque()
         self._workers: set[asyncio.Task[None]] = set()
@@ -54,7 +59,7 @@ class Batches(Generic[Q, A]):
         try:
             answers = await self._answer([question for question, _ in batch])
         except Exception as error:  # noqa: BLE001  (told to whom it concerns)
-            if len(batch) > 1:
+            if len(batch) > 1 and not isinstance(error, StoreUnavailable):
                 for each in batch:
                     await self._put([each])
                 return

@@ -80,13 +80,14 @@ def is_lost(error: psycopg.Error, connection: AsyncConnection[TupleRow]) -> bool
 
 def is_temporary(error: psycopg.Error) -> bool:
     """Whether the database answered that it can't now: certainly nothing was stored, and later it may work."""
+    if error.sqlstate is not None and error.sqlstate.startswith("53"):  # disk full, out of memory, …: no common class
+        return True
     return isinstance(
         error,
         psycopg.errors.LockNotAvailable
         | psycopg.errors.QueryCanceled
         | psycopg.errors.DeadlockDetected
         | psycopg.errors.SerializationFailure
-        | psycopg.errors.InsufficientResources
         | psycopg.errors.CannotConnectNow,
     )
 

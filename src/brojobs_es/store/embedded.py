@@ -1,8 +1,8 @@
 """PostgreSQL 18 from a wheel, started for a data folder when no database is configured. Outside, it is a plain URI.
 
 Only the wheel's programs are used. Its own starter gives up after ten seconds (a crash recovery may take longer), opens
-all parent folders for reading, and counts its users in a file that a killed process stays in for ever; here users are
-counted by a lock that the kernel takes back, whatever ends the process.
+all parent folders for reading, and counts its users in a file that a killed process stays in for ever; here users and
+the server itself are known by locks that the kernel takes back, whatever ends a process.
 """
 
 from __future__ import annotations
@@ -32,8 +32,7 @@ MAJOR: Final = 18
 _SUPERUSER: Final = "postgres"
 _SYSTEM_USER: Final = "brojobs-postgres"
 _START_SECONDS: Final = 600  # replaying the journal after a crash takes what it takes
-_MORE_STARTS: Final = 3
-_CHILDREN_SECONDS: Final = 3.0
+_CHILDREN_SECONDS: Final = 20.0
 _SOCKET_PATH_MAX: Final = 100  # the system's limit is 107 bytes
 _SETTINGS: Final = {"listen_addresses": "", "max_connections": "200"}
 
@@ -94,24 +93,39 @@ class EmbeddedPostgres:
             self._initialise()
         if self._is_running():
             return
+        with self._alone() as alive:
+            self._start_alone(alive)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[int]:
+        """A lock that the server and all its children inherit, so that it is free when the last of them is gone.
+
+        A server in another container is no process that can be seen from here, and its memory is not shared with ours; after
+        a kill -9 of the server its children need a moment to notice, those of a recovery a longer one.
+        """
+        with (self._home / "server.lock").open("a") as alive:
+            give_up = time.monotonic() + _CHILDREN_SECONDS
+            while True:
+                try:
+                    fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > give_up:
+                        raise EmbeddedPostgresError(
+                            f"a server that cannot be seen from here, perhaps in another container, uses {self._pgdata}"
+                        ) from None
+                    time.sleep(0.1)
+            yield alive.fileno()
+
+    def _start_alone(self, alive: int) -> None:
         socket_dir = self._make_socket_dir()
-        # Left by a killed server. A server that still lives holds its shared memory, and the start would fail on that.
-        for left in (self._pgdata / "postmaster.pid", socket_dir / ".s.PGSQL.5432.lock"):
-            left.unlink(missing_ok=True)
+        for left_by_a_killed_one in (self._pgdata / "postmaster.pid", socket_dir / ".s.PGSQL.5432.lock"):
+            left_by_a_killed_one.unlink(missing_ok=True)
         settings = {**_SETTINGS, "unix_socket_directories": str(socket_dir)}
         options = " ".join(f"-c {name}={shlex.quote(value)}" for name, value in settings.items())
         log = str(self._pgdata / "server.log")
         start = ("start", "-D", str(self._pgdata), "-l", log, "-w", "-t", str(_START_SECONDS), "-o", options)
-        for _ in range(_MORE_STARTS):
-            try:
-                self._run("pg_ctl", *start)
-                return
-            except EmbeddedPostgresError as error:
-                # After a kill -9 of the server its children need a moment to notice, those of a recovery a longer one;
-                # until then it does not start again.
-                _logger.warning("starting the embedded database once more: %s", error)
-                time.sleep(_CHILDREN_SECONDS)
-        self._run("pg_ctl", *start)
+        self._run("pg_ctl", *start, inherited=(alive,))
 
     def _initialise(self) -> None:
         """Make the data folder aside and move it into place, so that an interrupted start leaves nothing half made."""
@@ -165,14 +179,14 @@ class EmbeddedPostgres:
             for entry in self._programs.parent.rglob("*"):
                 entry.chmod(entry.stat().st_mode | (0o005 if entry.stat().st_mode & 0o100 else 0o004))
 
-    def _run(self, name: str, *arguments: str) -> None:
-        done = self._program(name, *arguments)
+    def _run(self, name: str, *arguments: str, inherited: tuple[int, ...] = ()) -> None:
+        done = self._program(name, *arguments, inherited=inherited)
         if done.returncode != 0:
             log = self._pgdata / "server.log"
             tail = log.read_text(errors="replace")[-2000:] if log.exists() else ""
             raise EmbeddedPostgresError(f"{name} failed: {done.stdout.strip()}\n{tail}".strip())
 
-    def _program(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def _program(self, name: str, *arguments: str, inherited: tuple[int, ...] = ()) -> subprocess.CompletedProcess[str]:
         with tempfile.TemporaryFile("w+") as output:  # a pipe would stay open in the server and never end
             done = subprocess.run(  # noqa: S603  (the wheel's own programs)
                 [str(self._programs / name), *arguments],
@@ -181,6 +195,7 @@ class EmbeddedPostgres:
                 stderr=subprocess.STDOUT,
                 check=False,
                 cwd="/",
+                pass_fds=inherited,
                 user=self._user.pw_uid if self._user is not None else None,
                 group=self._user.pw_gid if self._user is not None else None,
                 extra_groups=[] if self._user is not None else None,

@@ -62,6 +62,14 @@ class PostgresEraser:
         query = "INSERT INTO vault.erasures (person, generation) SELECT %s, unnest(%s::bigint[])"
         await self._change(query, person, generations)
 
+    async def fence(self) -> None:
+        """Have each log's turn to append once: it comes after those of all who wait for it already."""
+        for log in range(self._logs.count):
+            async with self._connection.transaction():
+                await self._connection.execute("SET LOCAL lock_timeout = '60s'")
+                lock = f"SELECT pg_advisory_xact_lock(hashtextextended('brojobs append {sql.schema(log)}', 0))"
+                await self._connection.execute(lock.encode())
+
     async def take_back(self, person: str, generations: Sequence[int]) -> None:
         """Hand them out again."""
         query = "DELETE FROM vault.erasures WHERE person = %s AND generation = ANY(%s) AND finished_at IS NULL"

@@ -146,7 +146,7 @@ async def refolded(work: Work, processes: int) -> AsyncGenerator[Portion, None]:
                 if (portion := task.result()) is not None:
                     waiting[asyncio.create_task(asyncio.to_thread(mine.recv))] = mine
                     yield portion
-    except EOFError:
+    except (EOFError, OSError):  # OSError: in the middle of a portion
         raise StoreUnavailable("a process that folds orders has died") from None
     finally:
         for process, _ in running:

@@ -74,7 +74,7 @@ class Vault:
         self._known: dict[str, Keys] = {}
         self._epoch = 0
         self._fresh_until = 0.0
-        self._looking = asyncio.Lock()
+        self._looking: asyncio.Task[None] | None = None
 
     @property
     def epoch(self) -> int:
@@ -127,12 +127,15 @@ class Vault:
         """Forget everything if somebody was erased since the last look, which is at most `check_seconds` ago."""
         if monotonic() < self._fresh_until:
             return
-        async with self._looking:
-            began = monotonic()
-            if began >= self._fresh_until:
-                ((epoch,),) = await self._rows(_EPOCH, ())
-                self._move_to(epoch)
-                self._fresh_until = began + self._check_seconds
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look_once())
+        await asyncio.shield(self._looking)  # one look for all who wait for it, also where it fails
+
+    async def _look_once(self) -> None:
+        began = monotonic()
+        ((epoch,),) = await self._rows(_EPOCH, ())
+        self._move_to(epoch)
+        self._fresh_until = began + self._check_seconds
 
     def _move_to(self, epoch: int) -> None:
         if epoch > self._epoch:
