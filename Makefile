@@ -1,6 +1,6 @@
 # `make demo` shows an order live, `make serve` starts the service, `make test` runs what CI runs.
 # Data lies in BROJOBS_DATA_DIR, /var/tmp/brojobs-<uid> unless set: a place that works for root and for anybody
-# (run as root, the embedded PostgreSQL is another user and could not enter a home directory).
+# (run as root, the embedded PostgreSQL is another user, and in a home directory the way to it would have to be opened).
 
 PYTHON ?= python3
 BIN := .venv/bin

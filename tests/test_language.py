@@ -154,6 +154,7 @@ def test_facts_are_shown_in_the_readers_language() -> None:
     assert "This order is cancelled" in detail("order_closed", "en", status="cancelled")
     assert "100,01 EUR" in detail("amount_mismatch", "fr", amount={"amount": 10001, "currency": "EUR"})
     assert "EUR 100.01" in detail("amount_mismatch", "en", amount=10001, currency="EUR")
+    assert "in the currency of the order (EUR)" in detail("amount_mismatch", "en", currency="EUR")
     assert "50,000,000 bytes" in detail("file_too_large", "en", limit=50_000_000)
 
 

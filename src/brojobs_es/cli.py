@@ -25,9 +25,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from brojobs_es import bootstrap
 from brojobs_es.aggregates.base import Role
-from brojobs_es.aggregates.commands.bodies import parse_instant
 from brojobs_es.application.history import History
 from brojobs_es.application.records import StoreUnavailable
+from brojobs_es.console import arguments
 from brojobs_es.console.case_cli import case
 from brojobs_es.console.evidence_cli import verify, witness
 from brojobs_es.console.logs import log_to_stderr, show_from
@@ -107,13 +107,6 @@ def _settings() -> Settings:
     settings = Settings.from_environment()
     show_from(settings.log_level)
     return settings
-
-
-def _instant(text: str) -> datetime:
-    try:
-        return parse_instant(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 def _show_version(wanted: bool) -> None:
@@ -294,10 +287,14 @@ def erase(
 
 @app.command()
 def replay(
-    order_id: Annotated[UUID, typer.Argument(help="The id of the order, or of one of its disputes.")],
+    order_id: Annotated[
+        UUID,
+        typer.Argument(parser=arguments.order_id, metavar="ID", help="The id of the order, or of one of its disputes."),
+    ],
     lang: Lang = None,
     at: Annotated[
-        datetime | None, typer.Option(parser=_instant, help="Only what had taken effect then: 2026-03-01T12:00:00Z.")
+        datetime | None,
+        typer.Option(parser=arguments.instant, help="Only what had taken effect then: 2026-03-01T12:00:00Z."),
     ] = None,
     version: Annotated[int | None, typer.Option(min=1, help="Only what was recorded up to this version.")] = None,
     diff: Annotated[
@@ -308,7 +305,7 @@ def replay(
 ) -> None:
     """Tell an order's whole history from its events: who, when, and where order, chat and money stood after each.
 
-    Reads with the rights of the auditor and fires no timer.
+    Reads with the rights of the auditor (--bundle needs those of the service) and fires no timer.
     """
     with calmly():
         if sum(each is not None for each in (at, version, diff, bundle)) > 1:
@@ -342,14 +339,15 @@ def _bundle(settings: Settings, url: str, order_id: UUID, target: Path, language
         size = bundle(settings, url, order_id, target, language)
     except NoCaseFile as error:
         raise Trouble(str(error)) from error
-    _out.print(f"{target}: {size:,} bytes; brojobs case verify {target}", soft_wrap=True)
+    written = f"{size:,} octets".replace(",", "\N{NO-BREAK SPACE}") if language == "fr" else f"{size:,} bytes"
+    _out.print(f"{target}: {written}; brojobs case verify {target} --key signing-key.pub", soft_wrap=True)
 
 
 def _show_changes(history: History, points: tuple[str, str], language: str, *, as_json: bool) -> None:
     from brojobs_es.console import changes
     from brojobs_es.console.changes_table import table
 
-    first, second = (int(point) if re.fullmatch(r"[0-9]{1,9}", point) else _instant(point) for point in points)
+    first, second = (int(point) if re.fullmatch(r"[0-9]{1,9}", point) else arguments.instant(point) for point in points)
     found = changes.difference(history, first, second, language)
     if as_json:
         json.dump(changes.document(found, first, second, language), sys.stdout, ensure_ascii=False, indent=2)

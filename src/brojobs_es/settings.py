@@ -53,8 +53,8 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(
         default_factory=default_data_dir,
-        description="Folder of files of more than 64 KiB, of the embedded database and of the sandbox key. Run as root, its parent "
-        "folders must be open to everybody, so not in a home directory.",
+        description="Folder of files of more than 64 KiB, of the embedded database and of the sandbox key. Run as root, the "
+        "database is another user's, and parent folders that are closed to others are opened for passing through.",
     )
     logs: int = Field(
         default=1,

@@ -4,6 +4,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -126,20 +127,72 @@ def test_reading_records_nothing(replay: Replay, clean_logs: str, log_count: int
     assert sum(row[0] for row in counts if row) == 2
 
 
-def test_the_auditor_s_rights_are_enough(
-    replay: Replay, clean_logs: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> None:
-    """A login that may take the auditor's role, and no other, can replay (the test server trusts who connects)."""
-    login = f"reader_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(clean_logs, autocommit=True) as connection:
-        connection.execute(f"CREATE ROLE {login} LOGIN IN ROLE brojobs_auditor".encode())
-    request.addfinalizer(lambda: _drop(clean_logs, login))
-    superuser = urlsplit(clean_logs).username
-    monkeypatch.setenv("BROJOBS_DATABASE_URL", clean_logs.replace(f"//{superuser}@", f"//{login}@", 1))
+@pytest.fixture
+def as_login(clean_logs: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Makes a login with these rights that the commands then use (the test server trusts who connects)."""
+
+    def use(rights: str) -> None:
+        login = f"login_{uuid.uuid4().hex[:8]}"
+        with psycopg.connect(clean_logs, autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE {login} LOGIN {rights}".encode())
+        request.addfinalizer(lambda: _drop(clean_logs, login))
+        superuser = urlsplit(clean_logs).username
+        monkeypatch.setenv("BROJOBS_DATABASE_URL", clean_logs.replace(f"//{superuser}@", f"//{login}@", 1))
+
+    return use
+
+
+def test_the_auditor_s_rights_are_enough(replay: Replay, as_login: Callable[[str], None]) -> None:
+    """A login that may take the auditor's role, and no other, can replay."""
+    as_login("IN ROLE brojobs_auditor")
 
     result = replay(kit.paid(), ORDER)
 
     assert result.exit_code == 0, result.output
+
+
+def test_the_auditor_s_rights_make_no_case_file(
+    replay: Replay, as_login: Callable[[str], None], tmp_path: Path
+) -> None:
+    """It is recorded and its events are sealed first: the sentence says whose login that needs, at once."""
+    as_login("IN ROLE brojobs_auditor")
+
+    result = replay(kit.paid(), ORDER, "--bundle", str(tmp_path / "case.zip"))
+
+    assert result.exit_code == 2
+    assert "written with the service's login" in result.stderr
+    assert list(tmp_path.glob("*.zip")) == []
+
+
+def test_a_login_without_any_role_is_told_so(as_login: Callable[[str], None]) -> None:
+    """The service does not start, and says why."""
+    as_login("")
+
+    result = CliRunner().invoke(app, ["worker"])
+
+    assert result.exit_code == 2
+    assert "this login was not granted its roles" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("language", "arguments", "said"),
+    [
+        ("fr", ["pas-un-id"], "« pas-un-id » n’est pas l’identifiant"),
+        ("en", ["no-id"], "'no-id' is not the id of an order"),
+        ("fr", [ORDER, "--at", "hier"], "« hier » n’est pas un instant"),
+        ("en", [ORDER, "--at", "yesterday"], "'yesterday' is not an instant"),
+    ],
+)
+def test_what_is_typed_wrong_is_said_in_ones_language(
+    monkeypatch: pytest.MonkeyPatch, language: str, arguments: list[str], said: str
+) -> None:
+    """Before anything is read."""
+    monkeypatch.setenv("BROJOBS_LANGUAGE", language)
+
+    result = CliRunner().invoke(app, ["replay", *arguments])
+
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.replace("│", " ").split())
 
 
 def _drop(database_url: str, login: str) -> None:

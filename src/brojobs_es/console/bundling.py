@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID
 
+import psycopg
 import uvloop
 
 from brojobs_es import bootstrap
@@ -25,16 +26,23 @@ from brojobs_es.store.custody import Look, add_look
 
 
 class NoCaseFile(Exception):
-    """The order's evidence or files are not as they were stored; the message says what."""
+    """It cannot be written, or the order's evidence or files are not as they were stored; the message says what."""
 
 
 def bundle(settings: Settings, database_url: str, stream_id: UUID, target: Path, lang: str) -> int:
     """Write the case file of an order (or of a dispute's order); its size in bytes.
 
     That it was exported, and by which user of this machine, is kept first. The file appears whole or not at all.
-    Raises NothingToShow, NoCaseFile, StoreUnavailable, OSError.
+    Raises NothingToShow, NoCaseFile, StoreUnavailable, OSError, psycopg.Error.
     """
-    handle, name = tempfile.mkstemp(dir=target.absolute().parent, prefix=".case-")
+    with psycopg.connect(database_url) as connection:
+        may = connection.execute("SELECT pg_has_role('brojobs_writer', 'MEMBER')").fetchone()
+    if may != (True,):
+        raise NoCaseFile("a case file is written with the service's login: this one may not act as brojobs_writer")
+    try:
+        handle, name = tempfile.mkstemp(dir=target.absolute().parent, prefix=".case-")
+    except OSError as error:
+        raise NoCaseFile(f"cannot write {target}: {os.strerror(error.errno or 0)}") from None
     try:
         with os.fdopen(handle, "w+b") as file:
             uvloop.run(_write(settings, database_url, stream_id, file, lang))

@@ -73,4 +73,4 @@ def _granted(response: bytes) -> tuple[TimeStampResponse, TimeStampTokenInfo]:
             raise StampError(f"the authority refused: {', '.join(stamp.status_string) or status.name.lower()}")
         return stamp, stamp.tst_info
     except ValueError as error:
-        raise StampError("this is no answer of a time stamping authority") from error
+        raise StampError(f"this is no answer of a time stamping authority ({error})") from error

@@ -96,10 +96,12 @@ REQUEST_CODES: Final[Mapping[str, CodeText]] = {
     "amount_mismatch": CodeText(
         Text("Montant différent du prix", "Amount differs from the price"),
         Text(
-            "Le paiement confirmé doit correspondre exactement au prix de la commande[ : {amount}| (en {currency})]. "
-            "Vérifiez le montant et la devise, puis confirmez à nouveau.",
-            "The confirmed payment must match the price of the order exactly[: {amount}| (in {currency})]. "
-            "Check the amount and the currency, then confirm again.",
+            "[Le montant doit correspondre exactement au prix de la commande : {amount}."
+            "|Le montant doit être dans la monnaie de la commande ({currency})."
+            "|Le montant ou la monnaie diffère du prix de la commande.] Vérifiez-le, puis envoyez-le à nouveau.",
+            "[The amount must match the price of the order exactly: {amount}."
+            "|The amount must be in the currency of the order ({currency})."
+            "|The amount or the currency differs from the price of the order.] Check it, then send it again.",
         ),
     ),
     "file_required": CodeText(

@@ -76,10 +76,13 @@ def migrate(url: str, logs: int = 1, folder: Traversable | None = None) -> list[
 def check(url: str, logs: int = 1, folder: Traversable | None = None) -> None:
     """Raise MigrationError unless the database is exactly what `migrate` would leave; changes nothing."""
     with psycopg.connect(url, autocommit=True) as connection:
-        row = connection.execute("SELECT to_regclass('brojobs.deployment') IS NOT NULL").fetchone()
-        if row is None or not row[0]:
-            raise MigrationError("this database was never migrated: run `brojobs migrate`")
-        _check_logs(connection, logs, record=False)
+        try:
+            row = connection.execute("SELECT to_regclass('brojobs.deployment') IS NOT NULL").fetchone()
+            if row is None or not row[0]:
+                raise MigrationError("this database was never migrated: run `brojobs migrate`")
+            _check_logs(connection, logs, record=False)
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise MigrationError(f"{error.diag.message_primary}: this login was not granted its roles") from None
         if missing := _pending(connection, _migrations(logs, folder)):
             names = ", ".join(f"{m.name} {m.target}" for m in missing)
             raise MigrationError(f"this database is older than the program: run `brojobs migrate` ({names})")

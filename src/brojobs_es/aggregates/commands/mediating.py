@@ -232,7 +232,7 @@ def _refund_is_a_part(s: Situation) -> Refusal | None:
     if refund is None:
         return None
     if refund.currency != s.order.price.currency:
-        return Refusal("amount_mismatch", facts={"amount": s.order.price})
+        return Refusal("amount_mismatch", facts={"currency": s.order.price.currency})
     return None if 0 < refund.amount < s.order.held_minor else Refusal("amount_out_of_range")
 
 

@@ -33,7 +33,7 @@ def _a_part_of_the_price(s: Situation) -> Refusal | None:
     if s.body is None:
         return Refusal("amount_out_of_range") if price.amount < 2 else None
     if s.body.refund.currency != price.currency:
-        return Refusal("amount_mismatch", facts={"amount": price})
+        return Refusal("amount_mismatch", facts={"currency": price.currency})
     return None if 0 < s.body.refund.amount < price.amount else Refusal("amount_out_of_range", facts={"amount": price})
 
 
