@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
+from msgspec import structs
+
 from brojobs_es.aggregates.base import BY_TIME, Cause, Event, Moment, Role, begin
 from brojobs_es.aggregates.commands.situation import Command, Situation
 from brojobs_es.aggregates.dispute import Dispute
@@ -126,7 +128,7 @@ class Case:
         while at is not None:
             case.elapse(at)
             dispute = case.dispute_of(situation.dispute.id) if situation.dispute else None
-            refusal = command.judge(situation._replace(order=case.order, dispute=dispute, now=at, body=None))
+            refusal = command.judge(structs.replace(situation, order=case.order, dispute=dispute, now=at, body=None))
             if refusal is None:
                 break
             again_at = refusal.available_from

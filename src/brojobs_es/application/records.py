@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from msgspec import Struct
 
-class NewEvent(NamedTuple):
+
+class NewEvent(Struct, frozen=True):
     """An event to be stored: its stream (an order or a dispute of it), the version it makes there, its stored form."""
 
     stream_id: UUID
@@ -18,7 +20,7 @@ class NewEvent(NamedTuple):
     state: bytes
 
 
-class IdempotencyRecord(NamedTuple):
+class IdempotencyRecord(Struct, frozen=True):
     """The answer kept for a caller's key: a digest of the request that earned it, and the answer's bytes."""
 
     caller: str
@@ -28,7 +30,7 @@ class IdempotencyRecord(NamedTuple):
     answer: bytes
 
 
-class Append(NamedTuple):
+class Append(Struct, frozen=True):
     """What one command records, all or nothing: events of one order's streams, and the answer kept for its key."""
 
     order_id: UUID

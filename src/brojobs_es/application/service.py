@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import UUID, uuid4
+
+from msgspec import Struct
 
 from brojobs_es.aggregates.base import Actor, Cause, Event, Role
 from brojobs_es.aggregates.commands.ordering import Place, check_offer, place
@@ -53,7 +55,7 @@ ATTEMPTS: Final = 25
 """How often a command that loses races is judged again before it is told to try later."""
 
 
-class Ask(NamedTuple):
+class Ask(Struct, frozen=True):
     """One request to do something. `content` gives the parsed body, raising what the edge raises for a bad one."""
 
     caller: Caller
@@ -63,7 +65,7 @@ class Ask(NamedTuple):
     dry_run: bool = False
 
 
-class Answer(NamedTuple):
+class Answer(Struct, frozen=True):
     """The order after the command, as the caller may see it; `would_record` is for a dry run."""
 
     standing: Standing
@@ -73,7 +75,7 @@ class Answer(NamedTuple):
     dispute_id: UUID | None = None
 
 
-class Attempt(NamedTuple):
+class Attempt(Struct, frozen=True):
     """A command with all that judging it again needs."""
 
     command: Command
