@@ -64,7 +64,7 @@ class Case:
 
     def fork(self) -> Case:
         """An independent copy to decide on; cheap."""
-        return Case(self.order.fork(), tuple(dispute.fork() for dispute in self.disputes))
+        return Case(self.order.fork(), tuple([dispute.fork() for dispute in self.disputes]))
 
     @classmethod
     def place(cls, fact: OrderPlaced, order_id: UUID, now: datetime, cause: Cause) -> Self:

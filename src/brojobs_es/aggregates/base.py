@@ -180,7 +180,7 @@ class Recording(Aggregate):
             effective_at=moment.effective_at,
             cause=moment.cause,
         )
-        event.mutate(self)
+        self.follow(event)
         return event
 
     def fork(self) -> Self:
