@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
+from msgspec import structs
+
 from brojobs_es.aggregates.base import BY_TIME, Cause, Event, Moment, Role, begin
 from brojobs_es.aggregates.commands.situation import Command, Situation
 from brojobs_es.aggregates.dispute import Dispute
@@ -64,7 +66,7 @@ class Case:
 
     def fork(self) -> Case:
         """An independent copy to decide on; cheap."""
-        return Case(self.order.fork(), tuple(dispute.fork() for dispute in self.disputes))
+        return Case(self.order.fork(), tuple([dispute.fork() for dispute in self.disputes]))
 
     @classmethod
     def place(cls, fact: OrderPlaced, order_id: UUID, now: datetime, cause: Cause) -> Self:
@@ -118,10 +120,8 @@ class Case:
     def refusal(self, command: Command, situation: Situation) -> Refusal | None:
         """The one judgement: why this command is not possible, or None. It names the instant from which it is, if time alone does it."""
         refusal = command.judge(situation)
-        if (
-            refusal is None or command.judge(situation._replace(body=None)) is None
-        ):  # possible, or only not with this body
-            return refusal
+        if refusal is None or command.judge(structs.replace(situation, body=None)) is None:
+            return refusal  # possible, or only not with this body
         return replace(refusal, available_from=self._possible_from(command, situation, refusal))
 
     def _possible_from(self, command: Command, situation: Situation, refusal: Refusal) -> datetime | None:
@@ -133,7 +133,7 @@ class Case:
             while timer is not None and timer[0] <= at:
                 case, timer = timer[1], next(ahead, None)
             dispute = case.dispute_of(situation.dispute.id) if situation.dispute else None
-            later = command.judge(situation._replace(order=case.order, dispute=dispute, now=at, body=None))
+            later = command.judge(structs.replace(situation, order=case.order, dispute=dispute, now=at, body=None))
             if later is None:
                 return at
             refusal = later

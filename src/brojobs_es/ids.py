@@ -15,6 +15,7 @@ _OURS: Final = 8
 
 _VERSION_AND_VARIANT: Final = 0xF << 76 | 0x3 << 62
 _VARIANT: Final = 0x2 << 62
+_UNKNOWN: Final = SafeUUID.unknown
 _set: Final = object.__setattr__
 
 
@@ -22,7 +23,7 @@ def uuid_of(content: bytes, version: int) -> UUID:
     """16 bytes under a version's marks. `UUID` itself looks at its six ways to be made, and takes four times as long."""
     made = object.__new__(UUID)
     _set(made, "int", int.from_bytes(content) & ~_VERSION_AND_VARIANT | version << 76 | _VARIANT)
-    _set(made, "is_safe", SafeUUID.unknown)
+    _set(made, "is_safe", _UNKNOWN)
     return made
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brojobs_es.api.strict_json import MAX_DEPTH, BadJson, parse
+from brojobs_es.api.strict_json import MAX_DEPTH, BadJson, _any, _plain, parse
 
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=20)
 DOCUMENTS = st.recursive(
@@ -101,12 +101,31 @@ def test_width_is_not_depth() -> None:
 
 @given(DOCUMENTS)
 def test_round_trip(document: object) -> None:
-    """Whatever was dumped reads back the same, escaped or not."""
+    """Whatever was dumped reads back the same, escaped or not, with or without spaces."""
     for ascii_only in (True, False):
-        assert parse(json.dumps(document, ensure_ascii=ascii_only).encode()) == document
+        for separators in ((", ", ": "), (",", ":")):
+            dumped = json.dumps(document, ensure_ascii=ascii_only, separators=separators)
+            assert repr(parse(dumped.encode())) == repr(document)
 
 
-@given(st.binary(max_size=60) | st.text(alphabet='{}[]":,\\u0d8aeE+-.1 \n', max_size=40).map(str.encode))
+BODIES = st.binary(max_size=60) | st.text(alphabet='{}[]":,\\u0d8aeE+-.1 \n', max_size=40).map(str.encode)
+
+
+@given(BODIES | DOCUMENTS.map(lambda document: json.dumps(document, separators=(",", ":")).encode()))
+def test_both_readers_say_the_same(body: bytes) -> None:
+    """What the quick reader takes, the careful one takes as well, and for the same value."""
+    value = _plain(body)
+    if value is not None:
+        assert repr(_any(body)) == repr(value)
+
+
+@pytest.mark.parametrize("body", [b'{"a":1,"a":1}', b'{"a":1,"\\u0061":1}', b"[1e400]", b"[1E5]", b"[-0]", b"[1.00]"])
+def test_what_has_another_reading_is_read_with_care(body: bytes) -> None:
+    """Whatever is not written again as it came."""
+    assert _plain(body) is None
+
+
+@given(BODIES)
 def test_any_bytes_are_a_value_or_a_refusal(body: bytes) -> None:
     """No bytes raise anything but BadJson, and what is taken can be stored as UTF-8 text."""
     try:

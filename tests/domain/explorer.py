@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec import structs
 from tests import kit
 from tests.kit import KNOWN, PEOPLE, TICK, D, H, Story, command_of, euros, right_body, wire
 
@@ -173,7 +174,7 @@ def attempt(story: Story, command: Command, role: Role, name: str, body: dict[st
     refusal = story.case.refusal(command, situation)
     case = story.case if refusal else story.case.fork()
     if refusal is None:
-        situation = situation._replace(order=case.order, dispute=case.dispute)
+        situation = structs.replace(situation, order=case.order, dispute=case.dispute)
     raised: Refusal | None = None
     try:
         case.execute(command, situation, Cause(actor, name))

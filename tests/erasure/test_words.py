@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 import pytest
 from eventsourcing.persistence import MapperDeserialisationError
 from hypothesis import given
@@ -59,6 +60,8 @@ def sample(kind: Any) -> Any:
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         hints = typing.get_type_hints(kind, include_extras=True)
         return kind(**{field.name: sample(hints[field.name]) for field in dataclasses.fields(kind)})
+    if issubclass(kind, msgspec.Struct):
+        return kind(*map(sample, typing.get_type_hints(kind).values()))
     if issubclass(kind, Enum):
         return next(iter(kind))
     plain: dict[Any, Any] = {

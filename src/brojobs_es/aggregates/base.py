@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, ClassVar, Final, NamedTuple, Self
+from typing import Any, ClassVar, Final, Self
 from uuid import UUID
 
 from eventsourcing.domain import (
@@ -19,6 +19,7 @@ from eventsourcing.domain import (
     OriginatorVersionError,
 )
 from eventsourcing.utils import register_topic, resolve_topic
+from msgspec import Struct
 
 
 class Role(StrEnum):
@@ -40,16 +41,14 @@ class Role(StrEnum):
 PARTIES: Final = frozenset({Role.BUYER, Role.SELLER})
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(Struct, frozen=True):
     """A person in a role, or time (without an id)."""
 
     role: Role
     id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """Why an event exists: who did what with which command. Timers have no command of their own."""
 
     actor: Actor
@@ -149,7 +148,7 @@ EVENTS: Final[dict[str, type[Event]]] = {}
 """Every event that may stand in the log, by topic. Nothing else is ever resolved from a stored name."""
 
 
-class Moment(NamedTuple):
+class Moment(Struct, frozen=True):
     """When and why something is recorded."""
 
     effective_at: datetime
@@ -181,7 +180,7 @@ class Recording(Aggregate):
             effective_at=moment.effective_at,
             cause=moment.cause,
         )
-        event.mutate(self)
+        self.follow(event)
         return event
 
     def fork(self) -> Self:

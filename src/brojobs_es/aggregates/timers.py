@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from brojobs_es.aggregates import dispute_events as d
 from brojobs_es.aggregates import order_events as e
@@ -18,7 +20,7 @@ from brojobs_es.aggregates.endings import cancel, complete_with_release
 from brojobs_es.aggregates.order import Order
 
 
-class Due(NamedTuple):
+class Due(Struct, frozen=True):
     """A timer and the instant at which it wins."""
 
     at: datetime

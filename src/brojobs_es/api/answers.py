@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from fastapi import Request
 from starlette.responses import JSONResponse, Response
 
 from brojobs_es.api import render, render_dispute
-from brojobs_es.api.http import Edge, versioned
+from brojobs_es.api.http import REPLAYED, Edge, Header, versioned
 from brojobs_es.api.problems import refusal_facts
 from brojobs_es.application.access import Viewer
 from brojobs_es.application.asking import Answer
@@ -17,19 +18,20 @@ from brojobs_es.application.explain import explain
 from brojobs_es.application.history import Entry, History
 
 
-def order_answer(edge: Edge, answer: Answer, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def order_answer(edge: Edge, answer: Answer, status: int = 200, headers: Iterable[Header] = ()) -> Response:
     """The order after a command, with what a dry run would have recorded."""
-    content = _with_dry_events(edge, answer, render.order(answer.standing))
-    return versioned(content, status, {**_replayed(answer), **(headers or {})})
+    content = _with_dry_events(edge, answer, render.order(answer.standing, render.written_terms))
+    return versioned(content, status, (*_replayed(answer), *headers))
 
 
 def dispute_answer(edge: Edge, answer: Answer, *, opened: bool = False, dry_run: bool = False) -> Response:
     """The dispute after a command; a new one is 201 with its address."""
     assert answer.dispute_id is not None
     content = _with_dry_events(edge, answer, render_dispute.dispute(answer.standing, answer.dispute_id))
-    created = opened and not dry_run
-    location = {"Location": f"/v1/disputes/{answer.dispute_id}"} if created else {}
-    return versioned(content, 201 if created else 200, {**_replayed(answer), **location})
+    if not opened or dry_run:
+        return versioned(content, headers=_replayed(answer))
+    location = f"/v1/disputes/{answer.dispute_id}".encode()
+    return versioned(content, 201, (*_replayed(answer), (b"location", location)))
 
 
 def action_list(
@@ -52,5 +54,5 @@ def _with_dry_events(edge: Edge, answer: Answer, content: dict[str, Any]) -> dic
     return content
 
 
-def _replayed(answer: Answer) -> dict[str, str]:
-    return {"Idempotency-Replayed": "true"} if answer.replayed else {}
+def _replayed(answer: Answer) -> tuple[Header, ...]:
+    return (REPLAYED,) if answer.replayed else ()

@@ -85,8 +85,10 @@ def _placing(edge: Edge) -> Endpoint:
         """Order a service. The order waits for its payment."""
         ask = await edge.ask(request, await edge.caller(request))
         answer = await edge.runtime.service.place(ask)
-        location = {"Location": f"{ORDERS}/{answer.standing.order_id}"}
-        return order_answer(edge, answer, *((200,) if ask.dry_run else (201, location)))
+        if ask.dry_run:
+            return order_answer(edge, answer)
+        location = f"{ORDERS}/{answer.standing.order_id}".encode()
+        return order_answer(edge, answer, 201, [(b"location", location)])
 
     return place
 

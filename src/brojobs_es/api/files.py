@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final, Protocol, Self
+
+from msgspec import Struct
 
 from brojobs_es.api.folder import FileStore
 from brojobs_es.api.multipart import Upload, boundary_of
@@ -24,8 +25,7 @@ Rows that were written under another limit stay as they are: each says itself wh
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(Struct, frozen=True):
     """A file that arrived whole: SHA-256 in hex, size in bytes, a name without path, a media type, the key that seals it.
 
     `sealed` is what is to lie in its row; None where its bytes are safe in the folder already.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -36,19 +36,25 @@ _written: Final = msgspec.json.Encoder().encode
 _ETAG: Final = re.compile(r'\s*(?:"([^"]*)"|(W/"[^"]*"|\*))\s*(?:,|$)')
 
 
+Header = tuple[bytes, bytes]
+"""A header as servers take it: the name, in lower case, and the value."""
+
+REPLAYED: Final[Header] = (b"idempotency-replayed", b"true")
+
+
 class JsonAnswer(Response):
     """JSON values as UTF-8, complete when it is made: body and headers are written once, and nothing is derived later."""
 
     media_type = "application/json"
 
-    def __init__(self, content: Any, status_code: int = 200, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, content: Any, status_code: int = 200, headers: Iterable[Header] = ()) -> None:
         self.status_code = status_code
         self.background = None
         self.body = _written(content)
         self.raw_headers = [
             (b"content-length", b"%d" % len(self.body)),
             (b"content-type", b"application/json"),
-            *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()),
+            *headers,
         ]
 
 
@@ -204,7 +210,6 @@ def uuid_in_path(text: str) -> UUID:
     return UUID(text)
 
 
-def versioned(content: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def versioned(content: dict[str, Any], status: int = 200, headers: Iterable[Header] = ()) -> Response:
     """An order or a dispute with its version as a strong ETag."""
-    etag = {"ETag": f'"{content["version"]}"'} if content.get("version") is not None else {}
-    return JsonAnswer(content, status, etag | headers if headers else etag)
+    return JsonAnswer(content, status, ((b"etag", b'"%d"' % content["version"]), *headers))

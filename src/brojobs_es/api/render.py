@@ -5,7 +5,7 @@ Everything here is a pure function of a history and a viewer; instants are RFC 3
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -46,9 +46,16 @@ def instant(value: datetime | None) -> str | None:
 
 
 @lru_cache(maxsize=64)
-def _terms(terms: Terms) -> Json:
-    made: Json = _TERMS.dump_python(terms, mode="json")
+def terms(of: Terms) -> Json:
+    """The terms of an order, the same ones for nearly all."""
+    made: Json = _TERMS.dump_python(of, mode="json")
     return made
+
+
+@lru_cache(maxsize=64)
+def written_terms(of: Terms) -> msgspec.Raw:
+    """The same as they stand in an answer that msgspec writes."""
+    return msgspec.Raw(_written(terms(of)))
 
 
 def money(amount_minor: int, currency: str) -> Json:
@@ -80,7 +87,7 @@ def files(refs: Iterable[FileRef]) -> list[Json]:
 # -- the order
 
 
-def order(standing: Standing) -> Json:
+def order(standing: Standing, shown_terms: Callable[[Terms], Any] = terms) -> Json:
     """The order as its parties and staff see it."""
     o, now = standing.case.order, standing.now
     turn = standing.case.turn(now)
@@ -113,7 +120,7 @@ def order(standing: Standing) -> Json:
         "dispute_id": str(o.disputes[-1].dispute_id) if o.disputes else None,
         "chat": lock(_lock_of(o)),
         "escrow": _totals(o),
-        "terms": _terms(o.terms),
+        "terms": shown_terms(o.terms),
         "turn": str(turn) if turn else None,
     }
 

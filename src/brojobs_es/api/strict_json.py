@@ -11,6 +11,8 @@ import json
 import math
 from typing import Final
 
+import msgspec
+
 MAX_DEPTH: Final = 64
 """How many objects and lists may lie inside one another."""
 
@@ -45,6 +47,8 @@ def _no_constant(name: str) -> object:
     raise BadJson(f"{name} is not JSON")
 
 
+_read: Final = msgspec.json.Decoder().decode
+_written: Final = msgspec.json.Encoder().encode
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_object, parse_float=_finite, parse_constant=_no_constant)
 
 
@@ -54,6 +58,29 @@ def parse(body: bytes) -> object:
     Raises BadJson for anything else, and for duplicate keys, NaN and Infinity, numbers too large to read, null
     characters, lone surrogates and more than 64 levels. Floats stay floats: refusing them is up to the schema.
     """
+    value = _plain(body)
+    if value is None:
+        value = _any(body)
+    # Only an escape can bring in a null character or half a pair: the raw bytes are refused by the parsers.
+    if b"\\u" in body or body.count(b"[") + body.count(b"{") > MAX_DEPTH:
+        _inspect(value)
+    return value
+
+
+def _plain(body: bytes) -> object:
+    """The value of a body that is written again as the very same bytes, as most programs write it; None for any other.
+
+    Nothing stands twice in such a body, and no number in it was rounded: JSON in its shortest form has one reading.
+    """
+    try:
+        value: object = _read(body)
+        return value if _written(value) == body else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _any(body: bytes) -> object:
+    """The value of any body; what is wrong with it is said in words."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -70,9 +97,6 @@ def parse(body: bytes) -> object:
         raise BadJson(f"more than {MAX_DEPTH} levels") from error
     except ValueError as error:  # an integer of more digits than Python converts
         raise BadJson("a number is too large") from error
-    # Only an escape can bring in a null character or half a pair: the raw bytes are refused by the two parsers above.
-    if b"\\u" in body or body.count(b"[") + body.count(b"{") > MAX_DEPTH:
-        _inspect(value)
     return value
 
 

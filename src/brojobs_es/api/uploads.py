@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from brojobs_es.aggregates.base import Role
 from brojobs_es.aggregates.commands.chatting import still_takes_files, takes_files
 from brojobs_es.api.custody import looked
-from brojobs_es.api.http import Edge, JsonAnswer, header, idempotency_key, uuid_in_path
+from brojobs_es.api.http import REPLAYED, Edge, JsonAnswer, header, idempotency_key, uuid_in_path
 from brojobs_es.application.access import NotFound
 from brojobs_es.application.records import FileRow
 from brojobs_es.application.sealing import key_of, key_of_row
@@ -69,7 +69,7 @@ def upload_endpoint(edge: Edge) -> Callable[[Request], Awaitable[Response]]:
         again = key is not None and await service.shelf.used_before(
             caller.sub, key, order.order_id, f"file {arrived.sha256}"
         )
-        return JsonAnswer(_shown(kept), headers={"Idempotency-Replayed": "true"} if again else None)
+        return JsonAnswer(_shown(kept), headers=[REPLAYED] if again else [])
 
     return upload
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from brojobs_es.aggregates.base import PARTIES, Actor, Role
 from brojobs_es.aggregates.commands.situation import Command
@@ -25,7 +27,7 @@ class NotFound(Exception):
     """There is no such thing, or the caller has nothing to do with it; nobody is told which."""
 
 
-class Viewer(NamedTuple):
+class Viewer(Struct, frozen=True):
     """A caller as this order knows them. A party is that party and nothing else; staff keep their roles."""
 
     id: str

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
+
+from msgspec import Struct
 
 from brojobs_es.aggregates.base import Actor, Cause, Event
 from brojobs_es.aggregates.commands.situation import Command
@@ -13,7 +15,7 @@ from brojobs_es.application.idempotency import KeyUse
 from brojobs_es.application.standing import Standing
 
 
-class Ask(NamedTuple):
+class Ask(Struct, frozen=True):
     """One request to do something. `content` gives the parsed body, raising what the edge raises for a bad one."""
 
     caller: Caller
@@ -29,7 +31,7 @@ class Ask(NamedTuple):
         return KeyUse.of(self.caller.sub, self.key, target, content)
 
 
-class Answer(NamedTuple):
+class Answer(Struct, frozen=True):
     """The order after the command, as the caller may see it; `would_record` is for a dry run."""
 
     standing: Standing
@@ -39,7 +41,7 @@ class Answer(NamedTuple):
     dispute_id: UUID | None = None
 
 
-class Attempt(NamedTuple):
+class Attempt(Struct, frozen=True):
     """A command with all that judging it again needs."""
 
     command: Command

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
 from uuid import UUID
+
+from msgspec import Struct
 
 from brojobs_es.application.records import IdempotencyRecord
 from brojobs_es.application.sealing import KeyVault, is_digest_of, request_digest
@@ -17,7 +18,7 @@ from brojobs_es.mapper import canonical
 from brojobs_es.vault import Ring, current_key
 
 
-class KeyUse(NamedTuple):
+class KeyUse(Struct, frozen=True):
     """A caller's key and the request that it stands for, in canonical form: its target and what its body means."""
 
     caller: str
@@ -29,7 +30,7 @@ class KeyUse(NamedTuple):
         return cls(caller, key, canonical({"target": target, "content": content}))
 
 
-class FirstAnswer(NamedTuple):
+class FirstAnswer(Struct, frozen=True):
     """What makes the first answer again: the streams' versions after its commit, and the instant it was given at."""
 
     versions: Mapping[str, int]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Protocol
 from uuid import UUID
 
+from msgspec import Struct
 
-class NewEvent(NamedTuple):
+
+class NewEvent(Struct, frozen=True):
     """An event to be stored: its stream (an order or a dispute of it), the version it makes there, its stored form."""
 
     stream_id: UUID
@@ -18,7 +19,7 @@ class NewEvent(NamedTuple):
     state: bytes
 
 
-class IdempotencyRecord(NamedTuple):
+class IdempotencyRecord(Struct, frozen=True):
     """The answer kept for a caller's key: a digest of the request that earned it, and the answer's bytes."""
 
     caller: str
@@ -28,7 +29,7 @@ class IdempotencyRecord(NamedTuple):
     answer: bytes
 
 
-class Append(NamedTuple):
+class Append(Struct, frozen=True):
     """What one command records, all or nothing: events of one order's streams, and the answer kept for its key."""
 
     order_id: UUID
@@ -36,7 +37,7 @@ class Append(NamedTuple):
     idempotency: IdempotencyRecord | None = None
 
 
-class LoggedEvent(NamedTuple):
+class LoggedEvent(Struct, frozen=True):
     """What was stored of an event, and its position in its log; what folds read, by the million."""
 
     position: int
@@ -47,7 +48,7 @@ class LoggedEvent(NamedTuple):
     state: bytes
 
 
-class RecordedEvent(NamedTuple):
+class RecordedEvent(Struct, frozen=True):
     """A stored event, and where it lies: log and position, in commit order."""
 
     log: int
@@ -59,8 +60,7 @@ class RecordedEvent(NamedTuple):
     state: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class FileRow:
+class FileRow(Struct, frozen=True):
     """A file of an order: its content's digest, the name it came with, its size in bytes, who uploaded it and when.
 
     `key` is the generation of the uploader's key that seals name and content. In the store `name` is sealed;
@@ -80,8 +80,7 @@ class FileRow:
     erased: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedCommand:
+class RefusedCommand(Struct, frozen=True):
     """A command that was refused: whose, on which order (None where it never came to be), with which code, when."""
 
     order_id: UUID | None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterable, Sequence, Set
-from dataclasses import replace
 from datetime import datetime
 from typing import Final, Protocol, TypeVar
+
+from msgspec.structs import replace
 
 from brojobs_es.aggregates.base import ERASED, Event
 from brojobs_es.application.history import History, decode, encode

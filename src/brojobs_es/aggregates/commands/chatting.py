@@ -41,13 +41,14 @@ _OPEN: Final = ChatLock(True, True)
 _DELIVERED: Final = ChatLock(False, True, "delivered", ("accept-delivery", "request-revision", "open-dispute"))
 _DISPUTED: Final = ChatLock(False, False, "disputed", ENDS_A_DISPUTE)
 _CLOSED: Final = ChatLock(False, False, "closed")
+_BY_STATUS: Final = {Status.DELIVERED: _DELIVERED, Status.DISPUTED: _DISPUTED}
 
 
 def chat_lock(status: Status, *, closed: bool, closes_at: datetime | None) -> ChatLock:
     """The lock that follows from the order's state alone."""
     if status in ENDED:
         return _CLOSED if closed else ChatLock(True, True, until=closes_at)
-    return {Status.DELIVERED: _DELIVERED, Status.DISPUTED: _DISPUTED}.get(status, _OPEN)
+    return _BY_STATUS.get(status, _OPEN)
 
 
 def lock_of(s: Situation) -> ChatLock:

@@ -178,7 +178,7 @@ def _open(s: Situation) -> Iterator[Event]:
                 by=s.role,
                 kind=piece.kind,
                 description=s.words(piece.description),
-                events=tuple(piece.events),
+                events=tuple(dict.fromkeys(piece.events)),
                 files=s.files(piece.files),
                 counters=(),
                 origin=d.Origin(piece.origin),

@@ -169,7 +169,7 @@ def _submit(s: Situation) -> Iterator[Event]:
             by=s.role,
             kind=s.body.kind,
             description=s.words(s.body.description),
-            events=tuple(s.body.events),
+            events=tuple(dict.fromkeys(s.body.events)),
             files=s.files(s.body.files),
             counters=tuple(known[i.lower()].evidence_id for i in dict.fromkeys(s.body.counters)),
             origin=d.Origin(s.body.origin),

@@ -11,7 +11,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+from msgspec import Struct
 
 from brojobs_es.aggregates.base import Actor, Event, FileRef, Role, Words
 from brojobs_es.aggregates.commands.bodies import Body
@@ -21,14 +23,14 @@ from brojobs_es.aggregates.order_parts import Status
 from brojobs_es.errors import Refusal
 
 
-class Known(NamedTuple):
+class Known(Struct, frozen=True):
     """What the order's log and file shelf hold, for the references in a body."""
 
     files: Mapping[str, FileRef] = MappingProxyType({})
     positions: Collection[int] = ()
 
 
-class Situation(NamedTuple):
+class Situation(Struct, frozen=True):
     """Everything that a judgement may look at. All timers that are due at `now` have fired."""
 
     order: Order
