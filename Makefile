@@ -1,4 +1,5 @@
-# `make demo` shows an order live, `make serve` starts the service, `make test` runs what CI runs.
+# `make demo` shows an order live, `make serve` starts the service, `make test` runs the checks and tests,
+# `.ci/run` all that CI runs.
 # Data lies in BROJOBS_DATA_DIR, /var/tmp/brojobs-<uid> unless set: a place that works for root and for anybody
 # (run as root, the embedded PostgreSQL is another user, and in a home directory the way to it would have to be opened).
 
@@ -19,8 +20,10 @@ help: ## this list
 setup: $(STAMP) ## make .venv with everything pinned (does nothing when nothing changed)
 
 # Every package comes from the lock with its hash, the build backend too, so that installing runs nothing unpinned.
+# A `python -m venv` that failed leaves a .venv without pip: that one is made anew.
 $(STAMP): requirements-dev.lock pyproject.toml
-	@test -x $(BIN)/python || { echo "making .venv"; $(PYTHON) -m venv .venv; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "making .venv"; $(PYTHON) -m venv --clear .venv; } || \
+		{ echo "Python 3.11 with venv is needed; on Debian 12: apt-get install python3-venv" >&2; exit 1; }
 	@echo "installing packages"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
@@ -63,7 +66,7 @@ soak: $(STAMP) ## the randomised and concurrent tests at full size; takes long
 		tests/http/test_kills.py tests/case/test_tampering.py tests/store/test_feed.py tests/store/test_lost_commit.py \
 		tests/application/test_two_processes.py
 
-scenarios: $(STAMP) ## play the shared stories against a service of this checkout
+scenarios: $(STAMP) ## play stories against a service of this checkout; BROJOBS_TEST_SCENARIOS names their folder
 	$(BIN)/python scripts/play_scenarios.py
 
 bench: $(STAMP) ## how fast it is, beside its peers; BENCH_ARGS="--seconds 2 --rounds 1" to try it

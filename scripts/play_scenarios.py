@@ -1,4 +1,6 @@
-"""Play the shared stories over HTTP against a service of this checkout, in sandbox mode and with data of its own.
+"""Play stories over HTTP against a service of this checkout, in sandbox mode and with data of its own.
+
+The stories, and the program run.py that plays them, lie in the folder that BROJOBS_TEST_SCENARIOS names.
 
 The service is started on a free port, with the settings of the environment (BROJOBS_DATABASE_URL, BROJOBS_LOGS, …), and
 stopped at the end. A story with disputes waits until the service offers them; every other story must hold.
@@ -91,10 +93,13 @@ def offers_disputes(url: str) -> bool:
 
 def main() -> int:
     """Play what can be played; 0 when every story held."""
+    sources = sorted(STORIES.glob("*.yaml"))
+    if not sources:
+        sys.exit(f"there is no story in {STORIES}: name their folder in BROJOBS_TEST_SCENARIOS")
     with service() as url, tempfile.TemporaryDirectory() as folder:
         with_disputes = offers_disputes(url)
         files = []
-        for source in sorted(STORIES.glob("*.yaml")):
+        for source in sources:
             stories = [story for story in yaml.safe_load_all(source.read_text(encoding="utf-8")) if story]
             later = [story for story in stories if needs_disputes(story) and not with_disputes]
             for story in later:

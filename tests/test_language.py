@@ -313,6 +313,12 @@ def test_sentences_as_people_read_them(
     assert sentence(event_type, data, "en", role) == english
 
 
+def test_french_does_not_part_a_number_from_its_sign() -> None:
+    """« n° » and its number stay on one line, as do a word and its colon."""
+    told = sentence("CancelRefused", {"refusal_count": 2, "reason": {"of": "s", "text": "Non"}}, "fr", "seller")
+    assert told == "Le vendeur a refusé d’annuler (refus n°\u00a02)\u00a0: «\u00a0Non\u00a0»."
+
+
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_a_private_note_is_never_quoted(lang: str) -> None:
     """The sentence of a mediator's note is the same whatever the note says."""

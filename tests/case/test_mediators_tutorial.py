@@ -1,17 +1,15 @@
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from tests.console.running import address, started
+from tests.console.running import ROOT, address, reader, started
 
-PAGE = Path(__file__).parents[2] / "docs" / "tutorial" / "mediators.md"
+PAGE = ROOT / "docs" / "tutorial" / "mediators.md"
 END_OF_BLOCK = "-- end of block --"
 ELSEWHERE = (
     (r"\b[0-9a-f]{64}\b", "HASH"),
@@ -43,17 +41,11 @@ def test_the_tutorial_for_mediators_does_what_it_says(clean_logs: str, tmp_path:
     work.mkdir()
 
     with started(clean_logs, data, "serve", "--sandbox", "--port", "0") as process:
-        environment = {
-            **os.environ,
-            "URL": address(process),
-            "BROJOBS": str(Path(sys.executable).with_name("brojobs")),
-            "PYTHON": sys.executable,
-            "BROJOBS_DATABASE_URL": clean_logs,
-            "BROJOBS_DATA_DIR": str(data),
-            "TMPDIR": str(work),
-        }
+        environment = reader(
+            URL=address(process), BROJOBS_DATABASE_URL=clean_logs, BROJOBS_DATA_DIR=str(data), TMPDIR=str(work)
+        )
         done = subprocess.run(
-            ["bash", "-c", script], env=environment, capture_output=True, text=True, timeout=120, check=False
+            ["bash", "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
         )
         process.send_signal(signal.SIGTERM)
 

@@ -29,6 +29,8 @@ from tests.case.making import (
 )
 
 from brojobs_es.evidence.case.kernel import command
+from brojobs_es.evidence.case.kernel.checking import Report
+from brojobs_es.evidence.case.kernel.problems import Failed, Malformed, PolicyNotMet, Problem
 from brojobs_es.evidence.case.single_file import verifier_source
 from brojobs_es.evidence.notes import COSIGNATURE, PLAIN
 
@@ -160,6 +162,16 @@ def test_the_report_for_scripts(case: bytes, tmp_path: Path, capsys: pytest.Capt
     assert (told["result"], told["findings"], told["order_id"]) == ("verified", [], str(kit.ORDER_ID))
     assert told["anchored"] is False
     assert len(told["does_not_prove"]) == 3
+
+
+def test_each_language_has_its_own_colon() -> None:
+    """French has a no-break space before it, English has none."""
+    problems: list[Problem] = [kind("fr", "en") for kind in (Failed, Malformed, PolicyNotMet)]
+
+    told = command.as_text(Report(problems), "fr")
+
+    assert told == "ÉCHEC\u00a0: fr\nILLISIBLE\u00a0: fr\nEXIGENCE NON SATISFAITE\u00a0: fr\n"
+    assert command.as_text(Report(problems), "en") == "FAILED: en\nMALFORMED: en\nPOLICY NOT MET: en\n"
 
 
 def test_a_key_that_is_not_there_is_said_calmly(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+ROOT: Final = Path(__file__).parents[2]
 BROJOBS: Final = [sys.executable, "-m", "brojobs_es.cli"]
 
 
@@ -35,6 +36,17 @@ def talking(command: list[str], environment: dict[str, str] | None = None) -> It
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
+
+
+def reader(**own: str) -> dict[str, str]:
+    """The environment of somebody who plays a page from the checkout's folder.
+
+    The programs are those that the page finds by itself; only where there is no .venv are they named: those of the tests.
+    """
+    plain = {name: value for name, value in os.environ.items() if name not in {"BROJOBS", "PYTHON"}}
+    if not all((ROOT / ".venv" / "bin" / name).exists() for name in ("python", "brojobs")):
+        plain |= {"BROJOBS": str(Path(sys.executable).with_name("brojobs")), "PYTHON": sys.executable}
+    return plain | own
 
 
 def first_line(process: subprocess.Popen[str]) -> str:

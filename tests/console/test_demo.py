@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import io
 import json
 import re
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -40,7 +42,7 @@ class Liar(BaseHTTPRequestHandler):
         self._answer({"token": "x", "order_id": "1"})
 
     def do_GET(self) -> None:
-        self._answer({"version": 1, "status": "in_progress", "overdue": False})
+        self._answer({"version": 1, "status": "in_progress", "overdue": False, "now": "2030-01-07T09:00:00Z"})
 
     def _answer(self, body: dict[str, Any]) -> None:
         self.send_response(200)
@@ -71,6 +73,32 @@ def test_a_command_that_should_be_refused_and_is_not_ends_the_demo(liar: Sandbox
         stage.does("buyer", "cancel-overdue", refused="not_overdue")
 
 
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        (60, ["   1  buyer      place", "      200  v1   in progress"]),
+        (80, ["   1  buyer      place                       200  v1   in progress"]),
+    ],
+)
+def test_a_step_fits_the_terminal(liar: SandboxClient, width: int, lines: list[str]) -> None:
+    """What became of the order stands beside the command, or below it where there is no room."""
+    file = io.StringIO()
+
+    Stage(liar, Console(file=file, width=width, highlight=False, _environ={}), "en").does("buyer", "place")
+
+    assert file.getvalue().splitlines() == lines
+
+
+def test_a_step_that_needs_two_lines_stays_in_its_column(liar: SandboxClient) -> None:
+    """A pause too long for the terminal goes on below its own words."""
+    file = io.StringIO()
+    stage = Stage(liar, Console(file=file, width=40, highlight=False, _environ={}), "en")
+
+    stage.at(stage.client.now() + timedelta(days=5, hours=1))
+
+    assert file.getvalue().splitlines() == ["      ── 5 days and 1 hour later,", "         2030-01-12 10:00:00 UTC"]
+
+
 def test_the_ledger_shows_each_transfer_and_the_balances() -> None:
     """What leaves one account arrives on another, and the last line is what each holds."""
     escrow = {
@@ -95,3 +123,15 @@ def test_the_lock_is_told_with_its_reason_and_its_end() -> None:
 
     assert lock_words(free, "en") == "chat open, until 2026-03-01 12:00:00 UTC"
     assert lock_words(closed, "en") == "chat locked (chat closed)"
+
+
+def test_a_narrow_ledger_folds_and_cuts_nothing() -> None:
+    """Names stay whole at 60 columns, and every letter is there at 40."""
+    escrow = {
+        "currency": "EUR",
+        "accounts": {"buyer": -25_000, "escrow": 0, "seller": 22_500, "platform": 2_500},
+        "entries": [{"event": 23, "type": "EscrowReleased", "debit": "escrow", "credit": "seller", "amount": 22_500}],
+    }
+
+    assert "EscrowReleased" in printed(ledger_table(escrow, "en", 1), width=60)
+    assert "…" not in printed(ledger_table(escrow, "en", 1), width=40)

@@ -45,7 +45,7 @@ def test_an_order_is_told_from_the_database(replay: Replay) -> None:
 
 def test_french_and_english_are_a_choice(replay: Replay) -> None:
     """--lang wins over the setting."""
-    assert "L’acheteur a validé la livraison n° 1." in replay(kit.completed(), ORDER, "--lang", "fr").stdout
+    assert "L’acheteur a validé la livraison n°\u00a01." in replay(kit.completed(), ORDER, "--lang", "fr").stdout
 
 
 def test_a_dispute_s_id_leads_to_its_order(replay: Replay) -> None:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.console.running import ROOT, reader
 from tests.http.service import service
 
 from brojobs_es.store.migrate import migrate
 
-PAGE = Path(__file__).parents[2] / "docs" / "tutorial" / "auditors.md"
+PAGE = ROOT / "docs" / "tutorial" / "auditors.md"
 END_OF_BLOCK = "-- end of block --"
 
 
@@ -30,9 +29,9 @@ def test_the_tutorial_for_auditors_does_what_it_says(
     url = empty_database()
     migrate(url, 1)
     with service(url, tmp_path) as process:
-        environment = {**os.environ, "URL": process.url, "PYTHON": sys.executable, "TMPDIR": str(tmp_path)}
+        environment = reader(URL=process.url, TMPDIR=str(tmp_path))
         done = subprocess.run(
-            ["bash", "-c", script], env=environment, capture_output=True, text=True, timeout=120, check=False
+            ["bash", "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
         )
     assert done.returncode == 0, done.stdout + done.stderr
     told = [levelled(part) for part in done.stdout.split(f"{END_OF_BLOCK}\n")]

@@ -29,7 +29,7 @@ from brojobs_es.console.client import SandboxClient
 from brojobs_es.console.hanging import Hanging
 from brojobs_es.console.replaying import recorded_history
 from brojobs_es.console.steps import money_errors, steps_of
-from brojobs_es.console.stories import Stage, Unexpected, mediated, renegotiated
+from brojobs_es.console.stories import WIDE, Stage, Unexpected, mediated, renegotiated
 from brojobs_es.console.timeline import Shown, chat_words, timeline, until_words
 from brojobs_es.language import Text as Bilingual
 from brojobs_es.language import format_money
@@ -112,7 +112,7 @@ def _look_and_check(
     console.print(f"\n{say('chat')}")
     console.print(Text(f"  {lock_words(chat['lock'], lang)}"))
     console.print(f"\n{say('ledger')}")
-    console.print(ledger_table(escrow, lang))
+    console.print(ledger_table(escrow, lang, 2 if console.width >= WIDE else 1))
     console.print(Rule(say("replay")))
     console.print(timeline(Shown(history), lang))
     console.print(f"\n{say('checks')}")
@@ -146,13 +146,13 @@ def lock_words(lock: dict[str, Any], lang: str) -> str:
     return chat_words(chat, lang) + until_words(chat, lang)
 
 
-def ledger_table(escrow: dict[str, Any], lang: str) -> Table:
-    """Every transfer, and the balances that they make, from the escrow as HTTP shows it."""
-    table = Table(show_footer=True, header_style="dim", box=None, padding=(0, 2, 0, 0))
+def ledger_table(escrow: dict[str, Any], lang: str, gap: int = 2) -> Table:
+    """Every transfer, and the balances that they make, from the escrow as HTTP shows it; `gap` blanks between columns."""
+    table = Table(show_footer=True, header_style="dim", box=None, padding=(0, gap, 0, 0))
     accounts = escrow["accounts"]
-    table.add_column("", footer="=")
+    table.add_column("", footer="=", overflow="fold")
     for name, balance in accounts.items():
-        table.add_column(name, footer=format_money(balance, escrow["currency"], lang), justify="right")
+        table.add_column(name, footer=format_money(balance, escrow["currency"], lang), justify="right", overflow="fold")
     for entry in escrow["entries"]:
         moved = {entry["debit"]: -entry["amount"], entry["credit"]: entry["amount"]}
         amounts = [format_money(moved[name], escrow["currency"], lang) if name in moved else "" for name in accounts]

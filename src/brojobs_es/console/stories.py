@@ -24,6 +24,9 @@ PEOPLE: Final = {
     "auditor": "aude",
 }
 PRICE: Final = {"amount": 25_000, "currency": "EUR"}
+WIDE: Final = 80
+"""From so many columns on, a step and what became of the order share a line."""
+_STATUS_COLUMN: Final = 45
 _H: Final = timedelta(hours=1)
 _D: Final = timedelta(days=1)
 
@@ -47,7 +50,7 @@ class Stage:
         self.client.move_to(instant)
         told = label("later", self._lang, span=format_span(span, self._lang), instant=moment(instant))
         overdue = f" · {label('overdue', self._lang)}" if self.sees()["overdue"] else ""
-        self._console.print(Text(f"      ── {told}{overdue}", "yellow"))
+        self._console.print(Hanging(Text("      ── ", "yellow"), Text(f"{told}{overdue}", "yellow"), 9))
 
     def later(self, span: timedelta) -> None:
         """Let a span pass."""
@@ -94,15 +97,23 @@ class Stage:
         return f"/v1/orders/{self.order_id}/{command}"
 
     def _show(self, role: str, command: str) -> None:
+        """One line where it fits; on a narrow terminal what became of the order stands below the command."""
         reply = self.reply
-        line = Text(f"{self.commands:>4}  {word('role', role, self._lang):<10} {command:<28}")
+        line = Text(f"{self.commands:>4}  {word('role', role, self._lang):<10} {command}")
+        if self._console.width < WIDE:
+            self._console.print(line)
+            line = Text(" " * 6)
+        else:
+            line.pad_right(_STATUS_COLUMN - line.cell_len)
         line.append(f"{reply.status}", "green" if reply.code is None else "red")
+        outcome = Text()
         if self.order_id:
             order = self.sees()
-            line.append(f"  v{order['version']:<3} {word('status', order['status'], self._lang)}", "bold")
+            line.append(f"  v{order['version']:<4}", "bold")
+            outcome.append(word("status", order["status"], self._lang), "bold")
         if reply.headers.get("Idempotency-Replayed") == "true":
-            line.append(f" ({label('replayed', self._lang)})", "green")
-        self._console.print(line)
+            outcome.append(f" ({label('replayed', self._lang)})", "green")
+        self._console.print(Hanging(line, outcome, line.cell_len) if outcome else line)
         if reply.code is not None:
             self._console.print(Hanging(Text(), Text(f"{reply.code}: {reply.body['detail']}", "dim"), 6))
 

@@ -60,7 +60,7 @@ LABELS: Final[Mapping[str, Text]] = {
     "left_out": Text("événements enregistrés depuis, non montrés : {count}", "events recorded since, not shown: {count}"),
     "events": Text("événements", "events"),
     "unknown": Text("La commande {order} n’existe pas ici.", "There is no order {order} here."),
-    "not_yet": Text("La commande n’était pas encore passée au {point}.", "The order was not yet placed at {point}."),
+    "not_yet": Text("La commande n’était pas encore passée le {point}.", "The order was not yet placed at {point}."),
     "no_version": Text("La commande n’a pas de version {point} ; la dernière est {last}.",
                        "The order has no version {point}; the last one is {last}."),
     "later": Text("{span} plus tard, le {instant}", "{span} later, {instant}"),

@@ -56,7 +56,7 @@ DISPUTE_CODES: Final[Mapping[str, CodeText]] = {
         ),
     ),
     "not_assigned": CodeText(
-        Text("Litige non pris en charge par vous", "Dispute not assigned to you"),
+        Text("Vous n’avez pas ce litige en charge", "Dispute not assigned to you"),
         Text(
             "Seul le médiateur en charge du litige peut agir ainsi. "
             "Prenez-le d’abord en charge ou demandez qu’il vous soit transmis.",

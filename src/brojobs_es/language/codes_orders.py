@@ -83,7 +83,7 @@ ORDER_CODES: Final[Mapping[str, CodeText]] = {
         ),
     ),
     "not_in_progress": CodeText(
-        Text("Commande pas en cours", "Order not in progress"),
+        Text("La commande n’est pas en cours", "Order not in progress"),
         Text(
             "Cette action suppose une commande en cours.[ Statut actuel : {status}.] "
             "Consultez les actions possibles pour savoir comment continuer.",

@@ -15,7 +15,7 @@ LANGUAGES: Final = ("fr", "en")
 
 _PART: Final = re.compile(r"\[([^\]]*)\]")
 _HOLE: Final = re.compile(r"\{(\w+)\}")
-_BEFORE_MARK: Final = re.compile(r" (?=[:;?!»])")
+_HELD_TOGETHER: Final = re.compile(r" (?=[:;?!»])|(?<=n°) ")
 _NBSP: Final = "\u00a0"
 
 
@@ -54,8 +54,8 @@ def render(text: Text, lang: str, values: Mapping[str, str]) -> str:
 
 @lru_cache(maxsize=1024)
 def _typeset(template: str, lang: str) -> str:
-    """French keeps its high punctuation on the line of the word before it."""
-    return _BEFORE_MARK.sub(_NBSP, template) if lang == "fr" else template
+    """French keeps its high punctuation on the line of the word before it, and a number on that of its « n° »."""
+    return _HELD_TOGETHER.sub(_NBSP, template) if lang == "fr" else template
 
 
 def _first_complete(part: str, values: Mapping[str, str]) -> str:

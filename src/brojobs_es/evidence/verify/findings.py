@@ -181,11 +181,11 @@ _SENTENCES: Final = {
 
 LIMITS: Final = {
     "fr": (
-        "que ce que les personnes ont écrit est vrai : seulement que rien n’a changé depuis que c’est scellé ;",
-        "quoi que ce soit des événements qui ne sont pas encore sous un point de contrôle signé ;",
-        "sans témoin, que le journal n’a pas été raccourci ou refait en entier par qui tient la base et la clé ;",
+        "que ce que les personnes ont écrit est vrai : seulement que rien n’a changé depuis le scellement ;",
+        "quoi que ce soit sur les événements qui ne sont pas encore sous un point de contrôle signé ;",
+        "sans témoin, que le journal n’a pas été raccourci ou refait en entier par quiconque détient la base et la clé ;",
         (
-            "le contenu des fichiers, les vues, les réponses gardées, les refus et les lectures du personnel, ni la colonne "
+            "le contenu des fichiers, les vues, les réponses gardées, les refus, les lectures du personnel et la colonne "
             "recorded_at de la base (l’instant enregistré dans l’événement, lui, est couvert)."
         ),
     ),

@@ -102,7 +102,7 @@ def as_text(report: Report, lang: str) -> str:
     french = lang == "fr"
     facts = report.facts
     lines = [
-        f"{finding.word_fr if french else finding.word_en}: {finding.fr if french else finding.en}"
+        f"{finding.word_fr}\u00a0: {finding.fr}" if french else f"{finding.word_en}: {finding.en}"
         for finding in report.findings
     ]
     if any(not isinstance(finding, PolicyNotMet) for finding in report.findings) or "order_id" not in facts:
