@@ -29,6 +29,7 @@ from brojobs_es.evidence.verify.verdict import Demands, Kept, Report
 from brojobs_es.evidence.verify.verdict import verify as verify_database
 from brojobs_es.evidence.witness import Memory, StateError, Witness, WitnessRefusal
 from brojobs_es.evidence.witnessing import witnesses_of
+from brojobs_es.language.formats import format_number
 from brojobs_es.settings import DataFolderError, Settings, SettingsError
 from brojobs_es.store.embedded import EmbeddedPostgresError
 from brojobs_es.store.migrate import MigrationError
@@ -168,11 +169,12 @@ def _tell(report: Report, language: str, seconds: float, *, stamps_checked: bool
     for finding in report.findings:
         _out.print(f"  {finding.sentence(language)}", soft_wrap=True, markup=False)
     events = sum(scan.events for scan in report.scans)
-    rate = f"{events / seconds:,.0f}/s" if seconds else ""
-    _out.print(f"{_VERDICTS[report.verdict][language]} ({seconds:.2f} s, {rate})")
-    _out.print("Ce que cela ne prouve pas :" if french else "What this does not prove:")
+    rate = f", {format_number(round(events / seconds), language)}/s" if seconds else ""
+    took = f"{seconds:.2f}".replace(".", "," if french else ".")
+    _out.print(f"{_VERDICTS[report.verdict][language]} ({took} s{rate})")
+    _out.print("Ce que cela ne prouve pas\u00a0:" if french else "What this does not prove:")
     for line in LIMITS[language]:
-        _out.print(f"  {'—' if french else '-'} {line}", soft_wrap=True)
+        _out.print(f"  - {line}", soft_wrap=True)
 
 
 def _stamp_words(size: int, at: datetime, french: bool, checked: bool) -> str:

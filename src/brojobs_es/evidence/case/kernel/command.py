@@ -122,7 +122,7 @@ def as_text(report: Report, lang: str) -> str:
     lines += [f"  {name:<{width}}{value}" for name, value in rows]
     if not facts["anchored"] and not report.findings:
         lines.append("! " + _NOT_ANCHORED[0 if french else 1])
-    lines.append("Ce que cela ne prouve pas :" if french else "What this does not prove:")
+    lines.append("Ce que cela ne prouve pas\u00a0:" if french else "What this does not prove:")
     lines += [f"  - {said[0 if french else 1]}" for said in NOT_PROVEN]
     return "\n".join(lines) + "\n"
 
