@@ -366,3 +366,19 @@ def test_placing_knows_its_own_limits(world: World) -> None:
     assert told(due_at=wire(now + timedelta(days=80))) is None
     assert told(due_at=wire(now + timedelta(microseconds=1)), price=euros(2**53 - 1, "JPY")) is None
     assert code(world.post("seller", "/v1/orders", world.place_body())) == "forbidden"
+
+
+def test_what_may_be_left_out_may_be_null(world: World) -> None:
+    """Lists and members with a default too, also inside of lists; what is needed may not."""
+    order = world.delivered()
+    order.buyer("request-revision", points=[{"text": "Darker", "files": None}])
+    order.seller("accept-revision", due_at=None)
+    shown = order.seller("deliver", note="Second", files=[order.file()], points=None)
+    assert shown["deliveries"][1]["points"] == []
+    order.seller("deliver", note="Third", files=None, refused=(422, "file_required"))
+    order = world.revision_refused()
+    evidence = [{"description": "The brief", "kind": None, "origin": None, "events": None, "files": None}]
+    body = {"statement": "Not the brief.", "evidence": evidence, "points": None, "ground": None}
+    opened = order.buyer("open-dispute", **body)
+    assert [(piece["kind"], piece["origin"]) for piece in opened["evidence"]] == [("statement", "platform")]
+    order.buyer("dispute/post-message", text=None, refused=(422, "invalid_request"))

@@ -159,6 +159,19 @@ def test_a_query_that_cannot_be_used_is_invalid(world: World, query: dict[str, s
     assert (answer.status_code, code(answer)) == (422, "invalid_request")
 
 
+@pytest.mark.parametrize("query", ["staus=paid", "status=delivered&status=completed", "limit=1&limit=2", "%00=1"])
+def test_a_question_that_a_list_does_not_know_is_invalid(world: World, query: str) -> None:
+    """A misspelt filter would show everything, calmly; who may not ask at all is told that first."""
+    order = world.disputed()
+    lists = ["/v1/orders", "/v1/disputes", f"{order.path}/events", f"{order.path}/chat"]
+    for path in [*lists, f"/v1/disputes/{order.dispute_id}/thread"]:
+        answer = world.get("mediator", f"{path}?{query}")
+        assert (answer.status_code, code(answer)) == (422, "invalid_request"), path
+        assert world.get(None, f"{path}?{query}").status_code == 401
+        told = {"/v1/orders": 422, "/v1/disputes": 403}.get(path, 404)
+        assert world.get("stranger", f"{path}?{query}").status_code == told, path
+
+
 @pytest.mark.parametrize("cursor", ["x", "", "é", cursor_of(b"-1"), cursor_of(b"9" * 5000), cursor_of("٣".encode())])
 def test_a_cursor_of_a_history_that_is_not_ours_is_invalid(world: World, cursor: str) -> None:
     """Also numbers that no computer counts to."""

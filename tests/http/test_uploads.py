@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,9 @@ import pytest
 from tests.http.service import MAX_FILE_BYTES, Service
 from tests.http.world import NOWHERE, SHA, Told, World, code, wire
 
+from brojobs_es import bootstrap
 from brojobs_es.api.files import SMALL_BYTES
+from brojobs_es.settings import Settings
 
 
 def download(order: Told, who: str | None, file_id: str) -> httpx.Response:
@@ -114,6 +117,37 @@ def test_a_repeated_upload_with_its_key(world: World, twin: World, content: byte
         again = asked.upload("seller", "a.txt", content, **key)
         assert (again.json(), again.headers["idempotency-replayed"]) == (first.json(), "true")
         assert code(asked.upload("seller", "b.txt", content + b"!", **key)) == "idempotency_key_reused"
+
+
+def test_a_key_stands_for_the_name_and_the_type_too(world: World, twin: World) -> None:
+    """The same bytes as something else are another request; without the key they are the file that is there."""
+    order, key = world.paid(), {"Idempotency-Key": "one"}
+    order.upload("seller", "z.txt", b"content")
+    first = order.upload("seller", "a.txt", b"content", **key)
+    assert (first.json()["name"], "idempotency-replayed" in first.headers) == ("z.txt", False)
+    for asked in (order, order.through(twin)):
+        assert asked.upload("seller", "a.txt", b"content", **key).headers["idempotency-replayed"] == "true"
+        for name, kind in (("b.txt", "text/plain"), ("a.txt", "text/csv"), ("z.txt", "text/plain")):
+            answer = asked.upload("seller", name, b"content", kind, **key)
+            assert (answer.status_code, code(answer)) == (422, "idempotency_key_reused"), name
+        assert asked.upload("seller", "b.txt", b"content").json() == first.json()
+
+
+def test_a_key_of_an_older_version_still_holds(world: World, running: Service, log_count: int) -> None:
+    """It was bound to the bytes alone, so that the same upload is a replay; other bytes are refused."""
+    order, key = world.paid(), {"Idempotency-Key": "old"}
+    first = order.upload("seller", "a.txt", b"content")
+
+    async def bind() -> bool:
+        settings = Settings(database_url=running.database_url, logs=log_count, data_dir=running.folder)
+        async with bootstrap.running(settings, running.database_url, sandbox=True, background=False) as runtime:
+            digest = hashlib.sha256(b"content").hexdigest()
+            return await runtime.service.shelf.used_before(world.people["seller"], "old", order.id, f"file {digest}")
+
+    assert not asyncio.run(bind())
+    again = order.upload("seller", "a.txt", b"content", **key)
+    assert (again.json(), again.headers.get("idempotency-replayed")) == (first.json(), "true")
+    assert code(order.upload("seller", "a.txt", b"other", **key)) == "idempotency_key_reused"
 
 
 def test_a_spoilt_row_is_never_served(running: Service) -> None:

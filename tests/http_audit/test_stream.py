@@ -111,6 +111,21 @@ def test_a_stream_of_a_selection(world: World) -> None:
         assert "Page 2." in json.dumps(next(events)["data"])
 
 
+def test_an_export_of_so_many(world: World) -> None:
+    """`limit` holds across batches and logs, and the last cursor leads on to the rest; without it nothing is left out."""
+    for _ in range(25):
+        world.under_review()
+    every = exported(world)
+    assert len(every) > 101
+    chosen = exported(world, type="OrderPlaced")
+    for most in (1, 2, 100, 101, 1000):
+        first = exported(world, limit=most)
+        assert first == every[:most]
+        rest = exported(world, after=first[-1]["cursor"])
+        assert places(first + rest) == places(every)
+        assert exported(world, type="OrderPlaced", limit=most) == chosen[:most]
+
+
 def test_lines_are_lines_for_everybody(world: World) -> None:
     """Characters that some readers take for the end of a line are escaped."""
     order = world.paid()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from http import HTTPMethod, HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 from starlette.types import ASGIApp
 
 import brojobs_es
@@ -20,7 +23,7 @@ from brojobs_es.api.auth import Authenticator, Unauthenticated
 from brojobs_es.api.case_file import case_files
 from brojobs_es.api.checkpoints import checkpoints
 from brojobs_es.api.commands import CommandsFirst, command_routes
-from brojobs_es.api.custody import custody
+from brojobs_es.api.custody import PATHS_OF_LOOKS, custody
 from brojobs_es.api.disputes import disputes
 from brojobs_es.api.files import Files
 from brojobs_es.api.http import BadRequest, Edge
@@ -58,15 +61,13 @@ def create_app(runtime: Runtime) -> ASGIApp:
         description="The life of an order: escrow, deadlines, revisions, cancellations and disputes.",
         redirect_slashes=False,
     )
-    app.include_router(orders(edge))
-    app.include_router(disputes(edge))
-    app.include_router(audit(edge))
-    app.include_router(custody(edge))
-    app.include_router(checkpoints(edge))
-    app.include_router(case_files(edge))
-    app.include_router(operations(edge, metrics))
+    routers = [make(edge) for make in (orders, disputes, audit, custody, checkpoints, case_files)]
+    routers.append(operations(edge, metrics))
     if key is not None and isinstance(clock, SandboxClock):
-        app.include_router(sandbox(edge, key, clock))
+        routers.append(sandbox(edge, key, clock))
+    for router in routers:
+        app.include_router(router)
+        _answer_head(app, router)
     commands = list(command_routes(edge))
     for route in commands:
         app.add_api_route(route.path, route.endpoint, methods=["POST"], **route.docs)
@@ -80,6 +81,23 @@ def create_app(runtime: Runtime) -> ASGIApp:
         return await handler(request, error)
 
     return CommandsFirst(app, commands, error_answer, metrics)
+
+
+def _answer_head(app: FastAPI, router: APIRouter) -> None:
+    """Let HEAD answer what GET answers; the server leaves the body out."""
+    for route in router.routes:
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ()) and route.path not in PATHS_OF_LOOKS:
+            app.add_api_route(route.path, route.endpoint, methods=["HEAD"], include_in_schema=False)
+
+
+def _allowed(request: Request) -> str:
+    """Every method that the path takes: its routes may be several, and a 405 comes from the first of them."""
+    here = {name: request.scope.get(name, "") for name in ("type", "path", "root_path")}
+
+    def is_taken(method: str) -> bool:
+        return any(route.matches({**here, "method": method})[0] is Match.FULL for route in request.app.routes)
+
+    return ", ".join(method for method in HTTPMethod if is_taken(method))
 
 
 def _handlers(edge: Edge) -> dict[type[Exception], Handler]:
@@ -98,9 +116,15 @@ def _handlers(edge: Edge) -> dict[type[Exception], Handler]:
     async def invalid_body(request: Request, error: ValidationError) -> JSONResponse:
         return problems.of_invalid_body(error, edge.language(request), edge.base_url)
 
-    async def unknown_path(request: Request, error: HTTPException) -> JSONResponse:
-        answer = problems.problem("not_found", edge.language(request), edge.base_url, status=error.status_code)
+    async def unknown_path_or_method(request: Request, error: HTTPException) -> JSONResponse:
+        # No code of the contract is about methods. The request is at fault whatever is there, and a client that reads
+        # `not_found` might take the order itself for gone.
+        wrong_method = error.status_code == HTTPStatus.METHOD_NOT_ALLOWED
+        code = "invalid_request" if wrong_method else "not_found"
+        answer = problems.problem(code, edge.language(request), edge.base_url, status=error.status_code)
         answer.headers.update(error.headers or {})
+        if wrong_method:
+            answer.headers["Allow"] = _allowed(request)
         return answer
 
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
@@ -120,7 +144,7 @@ def _handlers(edge: Edge) -> dict[type[Exception], Handler]:
         BadRequest: simple("invalid_request", lambda e: {"errors": [{"loc": [e.where], "msg": e.message}]}),
         ValidationError: invalid_body,
         RequestValidationError: simple("invalid_request", lambda e: {"errors": problems.shown_errors(e.errors())}),
-        HTTPException: unknown_path,
+        HTTPException: unknown_path_or_method,
         BrokenFile: unexpected,  # named, so that the connection stays: the next answer has nothing to do with it
         Exception: unexpected,
     }

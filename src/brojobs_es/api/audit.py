@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from time import monotonic
 from typing import Any, Final, TypeVar
@@ -59,6 +60,7 @@ _FILTER_DOCS: Final = {
     "to": "Recorded before this instant.",
     "log": "In this log; without it, log after log.",
 }
+_EXPORT_LIMIT_DOCS: Final = "1 to 1000; without it, every event."
 _TYPE_DOCS: Final = {"type": "Of this type, like Delivered."}
 
 
@@ -69,7 +71,12 @@ def audit(edge: Edge) -> APIRouter:
     events, refusals = {**_FILTER_DOCS, **_TYPE_DOCS}, {**_FILTER_DOCS, "code": "Refused with this code."}
     for path, endpoint, summary, docs in (
         ("/events", routes.events, "Every event", view_docs(EventList, **events, limit="1 to 1000.")),
-        ("/events.jsonl", routes.export, "Export every event", view_docs(EventList, **events)),
+        (
+            "/events.jsonl",
+            routes.export,
+            "Export every event",
+            view_docs(EventList, **events, limit=_EXPORT_LIMIT_DOCS),
+        ),
         ("/events/stream", routes.follow, "Follow the log", view_docs(EventList, **events)),
         ("/refusals", routes.refusals, "Refused commands", view_docs(RefusalList, **refusals, limit="1 to 1000.")),
     ):
@@ -95,10 +102,11 @@ class _Routes:
         return JSONResponse({"items": items, "next": items[-1]["cursor"] if len(found) > most else None})
 
     async def export(self, request: Request) -> Response:
-        """All that was recorded when the export began, one JSON object a line, for any size."""
-        wanted, cursor = await self._question(request, "export")
+        """All that was recorded when the export began or the first of it, one JSON object a line, for any size."""
+        wanted, cursor = await self._question(request, "export", "limit")
+        most = limit(request, sys.maxsize)
         last = {log: await self._logs.last_position(log) for log in cursor.positions}
-        lines = self._lines(wanted, cursor, last)
+        lines = self._lines(wanted, cursor, last, most)
         return StreamingResponse(lines, media_type="application/x-ndjson", headers={"Cache-Control": "no-store"})
 
     async def follow(self, request: Request) -> Response:
@@ -138,22 +146,25 @@ class _Routes:
         await self._readers.looked(caller, reader_role(caller), what, wanted.order_id, filters, asked)
         return wanted, cursor
 
-    async def _lines(self, wanted: EventFilter, cursor: Cursor, last: dict[int, int]) -> AsyncIterator[bytes]:
+    async def _lines(
+        self, wanted: EventFilter, cursor: Cursor, last: dict[int, int], most: int
+    ) -> AsyncIterator[bytes]:
         """No connection is held while the client takes its time; each batch is asked for when the one before is gone."""
         for log, upto in last.items():
             more = True
-            while more:
-                rows = await self._patiently(wanted, log, cursor.positions[log], upto)
-                more = len(rows) == BATCH
+            while more and most:
+                batch = min(BATCH, most)
+                rows = await self._patiently(wanted, log, cursor.positions[log], upto, batch)
+                more, most = len(rows) == batch, most - len(rows)
                 if rows:
                     yield b"".join(line(item) + b"\n" for item in await self._shown(rows, cursor))
 
-    async def _patiently(self, wanted: EventFilter, log: int, after: int, upto: int) -> Rows:
+    async def _patiently(self, wanted: EventFilter, log: int, after: int, upto: int, batch: int) -> Rows:
         """A batch, also through a restart of the database. When that takes too long the answer breaks off, unfinished."""
         give_up = monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                return await _whole(find_events(self._logs, log, wanted, after, BATCH, upto))
+                return await _whole(find_events(self._logs, log, wanted, after, batch, upto))
             except StoreUnavailable:
                 if monotonic() > give_up:
                     raise

@@ -22,6 +22,22 @@ from brojobs_es.application.access import Caller, Viewer
 from brojobs_es.store.custody import Look, add_look, looks_at
 
 DEFAULT_LIMIT: Final = 100
+PATHS_OF_LOOKS: Final = frozenset(
+    {
+        "/v1/orders/{order_id}/chat",
+        "/v1/orders/{order_id}/events",
+        "/v1/orders/{order_id}/files/{file_id}",
+        "/v1/orders/{order_id}/case-file",
+        "/v1/disputes/{dispute_id}",
+        "/v1/disputes/{dispute_id}/thread",
+        "/v1/disputes/{dispute_id}/overview",
+        "/v1/events",
+        "/v1/events.jsonl",
+        "/v1/events/stream",
+    }
+)
+"""Where looks are kept. HEAD is not answered there: it shows nothing, and nobody should be kept as having looked."""
+
 _REMEMBERED_LOOKS: Final = 10_000
 _SAME_LOOK_SECONDS: Final = 3600.0
 

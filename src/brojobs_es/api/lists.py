@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from brojobs_es.aggregates.order_parts import Status
 from brojobs_es.api import render, render_dispute
+from brojobs_es.api.audit_query import only_known
 from brojobs_es.api.http import LIMIT_MAX, BadRequest, Edge, flag, limit
 from brojobs_es.application.access import STAFF, Caller, Viewer
 from brojobs_es.application.history import History
@@ -31,6 +32,7 @@ T = TypeVar("T")
 
 def part(request: Request, items: Sequence[T]) -> tuple[Sequence[T], str | None]:
     """A part of a list that is in memory, and the cursor of the next part."""
+    only_known(request, ("at", "cursor", "limit"))
     text = _read_cursor(request)
     if text is not None and not (len(text) <= CURSOR_DIGITS_MAX and text.isdecimal()):
         raise BadRequest("cursor", "this cursor is not one of ours")
@@ -61,6 +63,7 @@ def events(edge: Edge, request: Request, history: History, viewer: Viewer) -> Re
 async def orders(edge: Edge, request: Request) -> Response:
     """One's own orders, for staff all; every timer that is due has fired."""
     caller = await edge.caller(request)
+    only_known(request, ("status", "role", "overdue", "cursor", "limit"))
     role = _one_of(request, "role", PARTY_NAMES)
     wanted = OrderFilter(
         person=caller.sub if role or not _is_staff(caller) else None,
@@ -85,6 +88,7 @@ async def disputes(edge: Edge, request: Request) -> Response:
     caller = await edge.caller(request)
     if not _is_staff(caller):
         raise Refusal("forbidden")
+    only_known(request, ("status", "assigned_to", "cursor", "limit"))
     assigned_to = request.query_params.get("assigned_to")
     if assigned_to is not None and (not 1 <= len(assigned_to) <= USER_ID_CHARS_MAX or "\x00" in assigned_to):
         raise BadRequest("assigned_to", "a user id, or me")

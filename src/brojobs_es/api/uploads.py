@@ -66,8 +66,9 @@ def upload_endpoint(edge: Edge) -> Callable[[Request], Awaitable[Response]]:
         )
         kept = await service.shelf.add(row, arrived.key, arrived.sealed)
         await edge.files.settle(arrived, kept)
+        content = {"file": arrived.sha256, "name": arrived.name, "media_type": arrived.media_type}
         again = key is not None and await service.shelf.used_before(
-            caller.sub, key, order.order_id, f"file {arrived.sha256}"
+            caller.sub, key, order.order_id, content, f"file {arrived.sha256}"
         )
         return JsonAnswer(_shown(kept), headers=[REPLAYED] if again else [])
 

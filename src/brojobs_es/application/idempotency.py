@@ -58,7 +58,9 @@ def record_of(use: KeyUse, ring: Ring, order_id: UUID, answer: bytes) -> Idempot
     return IdempotencyRecord(use.caller, use.key, digest, order_id, answer)
 
 
-async def must_be_the_same(vault: KeyVault, kept: IdempotencyRecord, use: KeyUse | None) -> None:
-    """Raise `idempotency_key_reused` unless the key was kept for this very request."""
-    if use is None or not await is_digest_of(vault, kept.request_digest, use.request, use.caller):
-        raise Refusal("idempotency_key_reused")
+async def must_be_the_same(vault: KeyVault, kept: IdempotencyRecord, *uses: KeyUse | None) -> None:
+    """Raise `idempotency_key_reused` unless the key was kept for this very request, in one of the ways it is written."""
+    for use in uses:
+        if use is not None and await is_digest_of(vault, kept.request_digest, use.request, use.caller):
+            return
+    raise Refusal("idempotency_key_reused")

@@ -66,9 +66,12 @@ class Shelf:
         found = [row for row in rows if row is not None]
         return found if len(found) == len(rows) else None
 
-    async def used_before(self, caller: str, key: str, order_id: UUID, content: str) -> bool:
-        """Bind a caller's key to an upload; whether it already was. Another content is refused."""
-        use = KeyUse.of(caller, key, str(order_id), content)
+    async def used_before(self, caller: str, key: str, order_id: UUID, content: object, *before: object) -> bool:
+        """Bind a caller's key to an upload; whether it already was. Another content is refused.
+
+        `before` is the same content as older versions wrote it down: keys that they bound still hold.
+        """
+        use, *older = (KeyUse.of(caller, key, str(order_id), each) for each in (content, *before))
         kept = await self._log.find_key(caller, key) if self._log.count > 1 else None
         if kept is None:
             try:
@@ -78,7 +81,7 @@ class Shelf:
                 kept = taken.record
         if kept is None:
             return False
-        await must_be_the_same(self._vault, kept, use)
+        await must_be_the_same(self._vault, kept, use, *older)
         return True
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from brojobs_es.money import MAX_MINOR, Money, currency_digits
 
 TEXT_CHARS_MAX: Final = 20_000
 FILES_MAX: Final = 100
+_NULL: Final = {"type": "null"}
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 OWN_CODES: Final = frozenset({"file_required", "reason_required", "summary_too_long"})
@@ -59,10 +60,26 @@ Positions = Annotated[list[Annotated[int, Field(ge=-MAX_MINOR, le=MAX_MINOR)]], 
 Number = Annotated[int, Field(ge=-MAX_MINOR, le=MAX_MINOR)]
 
 
-class Body(BaseModel):
-    """A command's body: no field but its own, no type but the one it says."""
+def _say_that_null_is_taken(schema: dict[str, Any]) -> None:
+    """What need not be there may be null, and the OpenAPI document says so."""
+    for name, member in schema.get("properties", {}).items():
+        if name not in schema.get("required", ()) and _NULL not in member.get("anyOf", ()):
+            kept = {key: member.pop(key) for key in ("title", "description", "default") if key in member}
+            schema["properties"][name] = {"anyOf": [member, dict(_NULL)], **kept}
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+class Body(BaseModel):
+    """A command's body: no field but its own, no type but the one it says; null where a field may be left out."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, json_schema_extra=_say_that_null_is_taken)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_means_absent(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or None not in given.values():
+            return given
+        optional = {field.alias or name for name, field in cls.model_fields.items() if not field.is_required()}
+        return {name: value for name, value in given.items() if value is not None or name not in optional}
 
 
 class Empty(Body):
