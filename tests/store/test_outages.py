@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg.rows import TupleRow
 from tests.http.crowd import SOAK
-from tests.store.helpers import all_stored, append, eventually, opened, together
+from tests.store.helpers import all_stored, append, eventually, full_disk, opened, together
 
 from brojobs_es.application.records import StoreUnavailable
 from brojobs_es.store import append as appending
@@ -46,22 +46,6 @@ async def test_a_full_disk_is_said_and_nothing_is_stored(clean_logs: str, log_co
             told = await together(logs, appends)
         assert [type(each) for each in told] == [StoreUnavailable] * 5
         await all_stored(logs, appends, await together(logs, appends))
-
-
-@contextlib.contextmanager
-def full_disk(url: str, logs: int) -> Iterator[None]:
-    """The database has no room for another event."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(
-            "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$BEGIN RAISE EXCEPTION 'no space left on device' USING ERRCODE = '53100'; END$$"
-        )
-        for log in range(logs):
-            connection.execute(
-                f"CREATE TRIGGER full_disk BEFORE INSERT ON log_{log}.events EXECUTE FUNCTION full_disk()".encode()
-            )
-        yield
-        connection.execute("DROP FUNCTION full_disk CASCADE")
 
 
 # -- it is not there
