@@ -63,8 +63,8 @@ async def at_work(here: Desk, clock: SandboxClock) -> AsyncIterator[asyncio.Task
 async def expired(here: Desk, order_id: UUID) -> None:
     """Wait until it is recorded, once, that nobody has paid the order; fails when that does not come."""
     async with asyncio.timeout(10):
-        while not (times := [row.topic for row in await here.logs.load(order_id)].count("order:PaymentExpired")):
-            await asyncio.sleep(0.02)  # noqa: ASYNC110  (a log announces nothing here)
+        while not (times := [row.topic for row in await here.logs.load(order_id)].count("order:PaymentExpired")):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
     assert times == 1
 
 
