@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
 from itertools import pairwise
 
 import psycopg
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pymerkle import InmemoryTree
 from tests.evidence.stage import KEY, OTHER_KEY, Stage
 from tests.store.helpers import eventually
@@ -209,24 +212,33 @@ def later_then_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SIGN_SECONDS", 0.0)
 
 
+@contextlib.asynccontextmanager
+async def at_work(sealer: Sealer) -> AsyncIterator[asyncio.Task[None]]:
+    """A sealer that seals until the block ends."""
+    await sealer.store.open()
+    running = asyncio.create_task(sealer.run())
+    try:
+        yield running
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+        await sealer.store.close()
+
+
 async def test_a_folder_that_is_not_there_is_said_and_waited_for(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was signed cannot be remembered, for whatever reason the system has: the sealer says so, and then goes on."""
     later_then_sooner(monkeypatch)
     folder = stage.folder / "later"
-    store = SealStore(stage.url)
-    await store.open()
-    sealer = stage.sealer(store, folder=folder)
+    sealer = stage.sealer(SealStore(stage.url), folder=folder)
     stage.grow(3)
-    running = asyncio.create_task(sealer.run())
-    await eventually(lambda: sealer.trouble is not None)
-    assert "No such file" in (sealer.trouble or "")
-    folder.mkdir()
-    stage.grow(2)
-    await eventually(lambda: bool(list(folder.glob("signed-*.txt"))) and sealer.trouble is None)
-    assert not running.done()
-    await stopped(running)
-    assert await signed(store) == 5
-    await store.close()
+    async with at_work(sealer) as running:
+        await eventually(lambda: sealer.trouble is not None)
+        assert "No such file" in (sealer.trouble or "")
+        folder.mkdir()
+        stage.grow(2)
+        await eventually(lambda: bool(list(folder.glob("signed-*.txt"))) and sealer.trouble is None)
+        assert not running.done()
+        assert await signed(sealer.store) == 5
     assert (await asyncio.to_thread(stage.verify)).verdict is Verdict.VERIFIED
 
 
@@ -238,27 +250,20 @@ async def test_a_folder_that_others_may_write_is_said_and_waited_for(
     folder = stage.folder / "data"
     folder.mkdir()
     folder.chmod(0o777)
-    store = SealStore(stage.url)
-    await store.open()
-    sealer = Sealer(
-        store, 1, "test", lambda: load_or_make_key(prepare_data_dir(folder) / "key.pem"), LastSigned(stage.folder)
-    )
+
+    def key() -> Ed25519PrivateKey:
+        return load_or_make_key(prepare_data_dir(folder) / "key.pem")
+
+    sealer = Sealer(SealStore(stage.url), 1, "test", key, LastSigned(stage.folder))
     stage.grow(3)
-    running = asyncio.create_task(sealer.run())
-    await eventually(lambda: sealer.trouble is not None)
-    assert "can be written by others" in (sealer.trouble or "")
-    assert await store.newest_head(0) is None
-    folder.chmod(0o755)
-    await eventually(lambda: sealer.trouble is None)
-    assert not running.done()
-    await stopped(running)
-    assert await signed(store) == 3
-    await store.close()
-
-
-async def stopped(running: asyncio.Task[None]) -> None:
-    running.cancel()
-    await asyncio.wait([running])
+    async with at_work(sealer) as running:
+        await eventually(lambda: sealer.trouble is not None)
+        assert "can be written by others" in (sealer.trouble or "")
+        assert await sealer.store.newest_head(0) is None
+        folder.chmod(0o755)
+        await eventually(lambda: sealer.trouble is None)
+        assert not running.done()
+        assert await signed(sealer.store) == 3
 
 
 # -- what is not signed
