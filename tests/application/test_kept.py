@@ -42,6 +42,17 @@ def test_what_is_too_heavy_is_not_kept() -> None:
     assert kept.get("a", 0) is None
 
 
+def test_what_is_heavier_than_all_pushes_nobody_out() -> None:
+    """One order that grew without measure costs the others nothing; what just fits is kept alone."""
+    kept = Kept[str, bytes](10, len)
+    for name in "abc":
+        kept.keep(name, b"xyz", 0)
+    kept.keep("heavy", bytes(11), 0)
+    assert [kept.get(name, 0) for name in ("a", "b", "c", "heavy")] == [b"xyz"] * 3 + [None]
+    kept.keep("whole", bytes(10), 0)
+    assert [kept.get(name, 0) for name in ("a", "b", "c", "whole")] == [None] * 3 + [bytes(10)]
+
+
 def test_a_new_epoch_empties_it() -> None:
     """By whoever it is noticed; what was opened under the old one is neither found nor kept any more."""
     kept = Kept[str, str](3)

@@ -16,7 +16,7 @@ from tests.http import service as process
 from tests.http.world import NOWHERE, World, code
 
 from brojobs_es.evidence.merkle import check_consistency, check_inclusion
-from brojobs_es.evidence.notes import PLAIN, Checkpoint, Note, Signer, VerifierKey, public_key
+from brojobs_es.evidence.notes import PLAIN, Checkpoint, Note, Signature, Signer, VerifierKey, public_key
 from brojobs_es.evidence.signing import load_key
 from brojobs_es.evidence.sources import HttpLog, SourceError
 from brojobs_es.evidence.witness import Witness
@@ -197,3 +197,23 @@ def test_cosignatures_that_are_not_taken(world: World) -> None:
     ):
         answer = world.post("operator", f"/v1/logs/{log}/cosignatures", body, {"Content-Type": "text/plain"})
         assert answer.status_code == status, (body[:200], answer.text)
+
+
+def test_a_line_under_another_name_is_not_the_witnesss(world: World) -> None:
+    """A key's id has four bytes and is no secret: such a line is not taken, and takes no true one's place."""
+    last = events(world, world.paid().path)[-1]
+    path = f"/v1/logs/{last['log']}"
+    proof = world.see("auditor", f"{path}/inclusion", position=last["position"])
+    text = Note.parse(proof["checkpoint"]).text
+    false = Signature("somebody.else", WITNESS.id, bytes(72)).line
+    true = Signer("witness", WITNESS_KEY).cosigned(text, 5)
+
+    def hand_in(lines: str) -> int:
+        body = f"{text}\n{lines}".encode()
+        return world.post("operator", f"{path}/cosignatures", body, {"Content-Type": "text/plain"}).status_code
+
+    assert hand_in(false) == 422
+    assert hand_in(false + true) == 201
+    shown = world.get("auditor", f"{path}/checkpoint").text
+    assert "somebody.else" not in shown
+    assert Note.parse(shown).check(WITNESS) == 5

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
 from itertools import pairwise
 
 import psycopg
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pymerkle import InmemoryTree
 from tests.evidence.stage import KEY, OTHER_KEY, Stage
+from tests.store.helpers import eventually
 
 from brojobs_es.digests import START_OF_CHAIN, chained, event_digest
 from brojobs_es.evidence import sealer as module
 from brojobs_es.evidence.case.kernel.notes import read_checkpoint, read_key, signature_of
 from brojobs_es.evidence.merkle import check_consistency, check_inclusion
 from brojobs_es.evidence.notes import COSIGNATURE, PLAIN, Checkpoint, Note, Signer
-from brojobs_es.evidence.sealer import SealingRefused
+from brojobs_es.evidence.sealer import Sealer, SealingRefused
+from brojobs_es.evidence.signing import LastSigned, load_or_make_key
 from brojobs_es.evidence.verify.findings import Verdict
 from brojobs_es.evidence.witnessing import NotThere, consistency, inclusion
+from brojobs_es.settings import prepare_data_dir
 from brojobs_es.store.connections import conninfo
 from brojobs_es.store.sealing import SealStore
 
@@ -194,6 +200,70 @@ async def test_an_event_is_covered_on_demand(stage: Stage) -> None:
     found = await inclusion(stage.sealer(store), 0, 3)
     assert (found.size, found.leaf.index) == (3, 2)
     await store.close()
+
+
+# -- a folder that cannot be used
+
+
+def later_then_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses that a test can wait for."""
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(module, "REFUSED_PAUSE_SECONDS", 0.3)
+    monkeypatch.setattr(module, "SIGN_SECONDS", 0.0)
+
+
+@contextlib.asynccontextmanager
+async def at_work(sealer: Sealer) -> AsyncIterator[asyncio.Task[None]]:
+    """A sealer that seals until the block ends."""
+    await sealer.store.open()
+    running = asyncio.create_task(sealer.run())
+    try:
+        yield running
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+        await sealer.store.close()
+
+
+async def test_a_folder_that_is_not_there_is_said_and_waited_for(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was signed cannot be remembered, for whatever reason the system has: the sealer says so, and then goes on."""
+    later_then_sooner(monkeypatch)
+    folder = stage.folder / "later"
+    sealer = stage.sealer(SealStore(stage.url), folder=folder)
+    stage.grow(3)
+    async with at_work(sealer) as running:
+        await eventually(lambda: sealer.trouble is not None)
+        assert "No such file" in (sealer.trouble or "")
+        folder.mkdir()
+        stage.grow(2)
+        await eventually(lambda: bool(list(folder.glob("signed-*.txt"))) and sealer.trouble is None)
+        assert not running.done()
+        assert await signed(sealer.store) == 5
+    assert (await asyncio.to_thread(stage.verify)).verdict is Verdict.VERIFIED
+
+
+async def test_a_folder_that_others_may_write_is_said_and_waited_for(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key is not taken from there; once the right is taken away, everything is sealed."""
+    later_then_sooner(monkeypatch)
+    folder = stage.folder / "data"
+    folder.mkdir()
+    folder.chmod(0o777)
+
+    def key() -> Ed25519PrivateKey:
+        return load_or_make_key(prepare_data_dir(folder) / "key.pem")
+
+    sealer = Sealer(SealStore(stage.url), 1, "test", key, LastSigned(stage.folder))
+    stage.grow(3)
+    async with at_work(sealer) as running:
+        await eventually(lambda: sealer.trouble is not None)
+        assert "can be written by others" in (sealer.trouble or "")
+        assert await sealer.store.newest_head(0) is None
+        folder.chmod(0o755)
+        await eventually(lambda: sealer.trouble is None)
+        assert not running.done()
+        assert await signed(sealer.store) == 3
 
 
 # -- what is not signed

@@ -222,6 +222,27 @@ def test_a_clients_own_order_id_makes_placing_repeatable(world: World) -> None:
     assert order.types().count("OrderPlaced") == 1
 
 
+def test_a_repeat_under_a_new_key_binds_that_key(world: World) -> None:
+    """The order was placed before without it; from then on the key answers this request and refuses every other one."""
+    body = world.place_body(order_id=str(uuid4()))
+    first = world.post("buyer", "/v1/orders", body)
+    for _ in range(3):
+        again = world.post("buyer", "/v1/orders", body, key("new"))
+        assert same(first, again)
+    for other in (
+        world.place_body(title="Another"),
+        world.place_body(order_id=str(uuid4())),
+        body | {"title": "Other"},
+    ):
+        answer = world.post("buyer", "/v1/orders", other, key("new"))
+        assert (answer.status_code, code(answer)) == (422, "idempotency_key_reused"), other
+    order = Told(world, first.json()["order_id"], first.json())
+    answer = order.send("buyer", "post-message", MESSAGE, key("new"))
+    assert (answer.status_code, code(answer)) == (422, "idempotency_key_reused")
+    assert [item["order_id"] for item in world.see("buyer", "/v1/orders")["items"]] == [body["order_id"]]
+    assert order.types() == ["OrderPlaced"]
+
+
 def test_the_same_instant_in_another_zone_is_the_same_content(world: World) -> None:
     """What is compared is what was meant: 14:00 at +02:00 is 12:00 Z."""
     due_at = world.now() + timedelta(days=3)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.http.world import Told, World, code, instant, wire
+from tests.http.world import NOWHERE, Told, World, code, instant, wire
 
 
 def ids(world: World, who: str, **query: Any) -> list[str]:
@@ -177,3 +177,19 @@ def test_a_cursor_of_a_history_that_is_not_ours_is_invalid(world: World, cursor:
     """Also numbers that no computer counts to."""
     answer = world.get("buyer", f"{world.placed().path}/events", cursor=cursor)
     assert (answer.status_code, code(answer)) == (422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "rank", ["1e999999", "1e-999999", "-1e999999", "1e9999999999999999999", "NaN", "Infinity", "x", ""]
+)
+def test_a_cursor_of_the_docket_that_is_not_ours_is_invalid(world: World, rank: str) -> None:
+    """Also numbers that are short to write and long to count with."""
+    answer = world.get("mediator", "/v1/disputes", cursor=cursor_of(f"{rank} {NOWHERE}".encode()))
+    assert (answer.status_code, code(answer)) == (422, "invalid_request")
+
+
+def test_a_cursor_of_the_docket_may_name_any_rank(world: World) -> None:
+    """Whatever could stand in a cursor of ours is taken, though no dispute has that rank."""
+    for rank in ("1", "-1.5", "1e12"):
+        answer = world.get("mediator", "/v1/disputes", cursor=cursor_of(f"{rank} {NOWHERE}".encode()))
+        assert answer.status_code == 200, answer.text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from uuid import UUID, uuid4
 
 import psycopg
@@ -68,6 +68,22 @@ def kill_backends(url: str, where: str = "true") -> int:
     with psycopg.connect(url, autocommit=True) as connection:
         row = connection.execute(query.encode()).fetchone()
     return row[0] if row else 0
+
+
+@contextlib.contextmanager
+def full_disk(url: str, logs: int) -> Iterator[None]:
+    """The database has no room for another event."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$BEGIN RAISE EXCEPTION 'no space left on device' USING ERRCODE = '53100'; END$$"
+        )
+        for log in range(logs):
+            connection.execute(
+                f"CREATE TRIGGER full_disk BEFORE INSERT ON log_{log}.events EXECUTE FUNCTION full_disk()".encode()
+            )
+        yield
+        connection.execute("DROP FUNCTION full_disk CASCADE")
 
 
 async def eventually(condition: Callable[[], bool], timeout_seconds: float = 10.0) -> None:

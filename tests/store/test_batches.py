@@ -7,21 +7,25 @@ from collections.abc import Sequence
 
 import pytest
 
+from brojobs_es.application.records import StoreUnavailable
 from brojobs_es.store.batches import Batches
 
 
 class Oracle:
-    """Answers with the square, and with the number of the batch; refuses to hear of 13. Waits where told to."""
+    """Answers with the square, and with the number of the batch; refuses to hear of 13. Waits where told to; may be away."""
 
     def __init__(self) -> None:
         self.asked: list[list[int]] = []
         self.go = asyncio.Event()
         self.go.set()
+        self.away = False
 
     async def __call__(self, questions: Sequence[int]) -> list[tuple[int, int]]:
         self.asked.append(list(questions))
         number = len(self.asked)
         await self.go.wait()
+        if self.away:
+            raise StoreUnavailable("away")
         if 13 in questions:
             raise ValueError("13")
         return [(question**2, number) for question in questions]
@@ -86,6 +90,16 @@ async def test_one_that_cannot_be_answered_fails_alone(batches: Batches[int, tup
     assert [found[0], found[1], found[3]] == [121, 144, 196]
     assert oracle.asked == [[11, 12, 13, 14], [11], [12], [13], [14]]
     assert await squares(batches, [2]) == [4]
+
+
+async def test_what_is_away_is_away_for_all(batches: Batches[int, tuple[int, int]], oracle: Oracle) -> None:
+    """Each of a batch is told so by the one try, and nobody waits for a try of their own; afterwards it answers again."""
+    oracle.away = True
+    found = await squares(batches, [11, 12, 14])
+    assert [type(each) for each in found] == [StoreUnavailable] * 3
+    assert oracle.asked == [[11, 12, 14]]
+    oracle.away = False
+    assert await squares(batches, [11, 12]) == [121, 144]
 
 
 async def test_who_does_not_wait_any_more_is_not_asked_for(

@@ -146,6 +146,38 @@ def test_what_a_killed_server_has_left_is_in_nobodys_way(data_dir: Path) -> None
         other.wait()
 
 
+ELSEWHERE = ["unshare", "-p", "-f", "-i", "-m", "--mount-proc"]
+"""As in another container on the same folder: its own processes, its own shared memory."""
+
+SECOND = f"""
+from brojobs_es.store import embedded
+embedded._CHILDREN_SECONDS = 0.3
+{HOLD}"""
+
+
+def test_a_second_server_from_another_container_is_refused(data_dir: Path) -> None:
+    """It cannot see the first one, which would lose what it writes: it gives up and says why, and the first one works on."""
+    if shutil.which("unshare") is None or subprocess.run([*ELSEWHERE, "true"], check=False).returncode != 0:
+        pytest.skip("only where processes may be put into namespaces of their own")
+    with embedded.start(data_dir) as server, psycopg.connect(server.uri, autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 1 AS n")
+        pid_file = (data_dir / "postgresql" / "18" / "postmaster.pid").read_text()
+
+        second = subprocess.run(
+            [*ELSEWHERE, sys.executable, "-c", SECOND, str(data_dir)],
+            check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+
+        assert second.returncode == 1
+        assert "perhaps in another container" in second.stderr
+        assert (data_dir / "postgresql" / "18" / "postmaster.pid").read_text() == pid_file
+        connection.execute("INSERT INTO kept VALUES (2)")
+        connection.execute("CHECKPOINT")
+        assert one(server.uri, "SELECT count(*) FROM kept") == 2
+    with embedded.start(data_dir) as again:
+        assert one(again.uri, "SELECT count(*) FROM kept") == 2
+
+
 def test_a_long_path_gets_its_socket_elsewhere(data_dir: Path) -> None:
     """The system limits the length of a socket's path; the folder for it is closed to others as well."""
     deep = data_dir / ("a-rather-long-name-" * 5) / ("and-another-" * 5)

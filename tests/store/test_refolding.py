@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import struct
+from multiprocessing.connection import Connection
 from uuid import uuid4
 
 import psycopg
@@ -11,7 +14,7 @@ from benchmarks.views import ORDER_VIEWS, fill, lives
 from brojobs_es.application.history import decode
 from brojobs_es.application.records import NewEvent, StoreUnavailable
 from brojobs_es.projections import VIEWS
-from brojobs_es.store import rebuilding
+from brojobs_es.store import rebuilding, refolding
 from brojobs_es.store.projector import Projector
 from brojobs_es.store.refolding import Work, portions, refolded
 
@@ -77,5 +80,20 @@ async def test_a_process_that_dies_ends_the_rebuild() -> None:
     """It is said, and not taken for the end of a share."""
     work = Work("postgresql://nobody@127.0.0.1:1/none", 0, 1, VIEWS, decode)
     with pytest.raises(StoreUnavailable):
+        async for _ in refolded(work, 1):
+            pass
+
+
+def _dies_half_way(work: Work, share: int, shares: int, to: Connection) -> None:
+    """A process that is killed after the first bytes of a portion."""
+    os.write(to.fileno(), struct.pack("!i", 100_000) + b"x" * 10)
+    os._exit(1)
+
+
+async def test_a_process_that_dies_while_it_hands_over_ends_the_rebuild(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a portion is no portion, and no other error either."""
+    monkeypatch.setattr(refolding, "_hand_over", _dies_half_way)
+    work = Work("postgresql://nobody@127.0.0.1:1/none", 0, 1, VIEWS, decode)
+    with pytest.raises(StoreUnavailable, match="has died"):
         async for _ in refolded(work, 1):
             pass
