@@ -63,7 +63,7 @@ pytest: $(STAMP) ## the tests alone; PYTEST_ARGS="tests/api -x" for some
 soak: $(STAMP) ## the randomised and concurrent tests at full size; takes long
 	BROJOBS_TEST_SOAK=1 BROJOBS_READER_EVENTS=20000 $(BIN)/pytest -q $(PYTEST_ARGS) \
 		tests/domain/test_machine.py tests/domain/test_exploration.py tests/http/test_machine.py tests/http/test_races.py \
-		tests/http/test_kills.py tests/case/test_tampering.py tests/store/test_feed.py tests/store/test_lost_commit.py \
+		tests/http/test_kills.py tests/case/test_tampering.py tests/store/test_feed.py tests/store/test_lost_commit.py tests/store/test_outages.py \
 		tests/application/test_two_processes.py
 
 scenarios: $(STAMP) ## play stories against a service of this checkout; BROJOBS_TEST_SCENARIOS names their folder
